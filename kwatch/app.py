@@ -1,0 +1,269 @@
+"""The composition root: options and an environment in, an exit code out. Only here do errors become exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from kwatch.cluster.discovery import resolve_type
+from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
+from kwatch.errors import ExitCode, KwatchError, NotFound, Terminated, UsageError
+from kwatch.model import Change, Clock, Connected, Environment, Notice, Query, Resource, Signal, Synced
+from kwatch.protocol.forms import Form, ObjectForm, TableForm
+from kwatch.protocol.session import WatchSession
+from kwatch.pump import Batch, Pump
+from kwatch.sinks import FORMS, Sink, SinkOptions, make, wants_tables
+from kwatch.text import inert, one_line
+from kwatch.transport import Transport
+from kwatch.watcher import Watcher
+
+TICK_SECONDS = 0.1
+"""How often the main thread looks at the clock, the terminal and whether its reader is still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a watch was asked for. `count` and `duration` (seconds) end it; without them it goes on for ever."""
+
+    type: str
+    names: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    all_namespaces: bool = False
+    label_selector: str = ""
+    field_selector: str = ""
+    watch_only: bool = False
+    output: str = ""
+    live: bool = True
+    headers: bool = True
+    show_unchanged: bool = False
+    show_managed_fields: bool = False
+    show_secrets: bool = False
+    csv_raw: bool = False
+    count: int | None = None
+    duration: float | None = None
+    quiet: bool = False
+    verbose: bool = False
+    connection: ConnectionOptions = field(default_factory=ConnectionOptions)
+
+
+def run(options: Options, env: Environment) -> ExitCode:
+    """Watch until told to stop; the exit code says how it ended."""
+    return _ended(lambda: _watch(options, resolve(options.connection, env.variables), env), env)
+
+
+def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
+    """The same watch against an API server in this process that plays `scenario`."""
+
+    def watch() -> ExitCode:
+        with _sandbox(0, scenario, {}) as url:
+            return _watch(options, Connection(server=url), env)
+
+    return _ended(watch, env)
+
+
+def run_sandbox(port: int, scenario: str, scenario_options: Mapping[str, float], env: Environment) -> ExitCode:
+    """That API server alone, until Ctrl-C; its address goes to stdout."""
+
+    def serve() -> ExitCode:
+        with _sandbox(port, scenario, scenario_options) as url:
+            env.stdout.write(f"{url}\n".encode())
+            env.stdout.flush()
+            _say(env, f"an API server with the scenario {scenario}; try kubectl -s {url} get pods -A; Ctrl-C ends it")
+            while not env.stdout_closed():
+                time.sleep(TICK_SECONDS)
+            return ExitCode.PIPE_CLOSED
+
+    return _ended(serve, env)
+
+
+def _ended(work: Callable[[], ExitCode], env: Environment) -> ExitCode:
+    """Run `work`; whatever ends it becomes an exit code, and for an error one line on stderr."""
+    try:
+        return work()
+    except KwatchError as error:
+        _say(env, f"error: {one_line(str(error))}")
+        return ExitCode(error.exit_code)
+    except BrokenPipeError:
+        return ExitCode.PIPE_CLOSED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Terminated:
+        return ExitCode.TERMINATED
+    except OSError as error:
+        _say(env, f"error: {one_line(str(error))}")
+        return ExitCode.ERROR
+
+
+def _say(env: Environment, text: str) -> None:
+    """One line on stderr; if nobody reads that, so be it."""
+    with contextlib.suppress(OSError):
+        env.stderr.write(f"kwatch: {inert(text)}\n")
+        env.stderr.flush()
+
+
+@contextlib.contextmanager
+def _sandbox(port: int, scenario: str, options: Mapping[str, float]) -> Iterator[str]:
+    from kwatch.sandbox import Cluster, Server, play
+
+    cluster = Cluster()
+    with Server(cluster, port=port) as server, play(scenario, cluster, **options):
+        yield server.url
+
+
+def _watch(options: Options, connection: Connection, env: Environment) -> ExitCode:
+    if options.output not in FORMS:
+        known = ", ".join(name for name in FORMS if name)
+        raise UsageError(f'there is no output "{options.output}"; -o takes {known}')
+    queries = _queries(options, connection)
+    sink = make(_sink_options(options), env)
+    with Pump(queries, lambda query, clock: _watcher(query, options, connection, clock)) as pump:
+        try:
+            return _Run(options, env, sink, len(queries)).until_ended(pump)
+        finally:
+            sink.close()
+            env.stdout.flush()
+
+
+def _queries(options: Options, connection: Connection) -> list[Query]:
+    """One for each name in each namespace, or one for all."""
+    resource, names = _what(options, connection)
+    named = tuple(namespace for namespace in options.namespaces if namespace) or (connection.namespace or "default",)
+    namespaces = named if resource.namespaced and not options.all_namespaces else ("",)
+    if names and options.all_namespaces and resource.namespaced:
+        raise UsageError("a resource can't be watched by name across all namespaces; leave out -A or the name")
+    return [
+        Query(resource, namespace, name, options.label_selector, options.field_selector)
+        for namespace in namespaces
+        for name in names or ("",)
+    ]
+
+
+def _what(options: Options, connection: Connection) -> tuple[Resource, tuple[str, ...]]:
+    """The type and the names meant by `TYPE`, `TYPE NAME...` or `TYPE/NAME TYPE/NAME...`."""
+    words = (options.type, *options.names)
+    kind, slash, _ = options.type.partition("/")
+    if "," in options.type:
+        raise UsageError(f'"{options.type}": watch one type at a time; start a kwatch for each')
+    if slash and {word.partition("/")[0] for word in words} != {kind}:
+        raise UsageError("TYPE/NAME arguments must all have the same type")
+    names = tuple(word.partition("/")[2] for word in words) if slash else options.names
+    if not kind or "" in names or any("/" in name for name in names):
+        raise UsageError(f'"{" ".join(words)}": give TYPE, TYPE NAME... or TYPE/NAME...')
+    return _resource(kind, connection), names
+
+
+def _resource(kind: str, connection: Connection) -> Resource:
+    def get(path: str, accept: str) -> bytes:
+        transport = Transport(connection)
+        try:
+            return transport.get(path, accept)
+        finally:
+            transport.close()
+
+    return resolve_type(kind, get)
+
+
+def _sink_options(options: Options) -> SinkOptions:
+    return SinkOptions(
+        output=options.output,
+        live=options.live,
+        show_namespace=options.all_namespaces or len(options.namespaces) > 1,
+        show_unchanged=options.show_unchanged,
+        headers=options.headers,
+        csv_raw=options.csv_raw,
+    )
+
+
+def _watcher(query: Query, options: Options, connection: Connection, clock: Clock) -> Watcher:
+    form: Form = TableForm()
+    if not wants_tables(options.output):
+        form = ObjectForm(managed_fields=options.show_managed_fields, secrets=options.show_secrets)
+    return Watcher(WatchSession(query, form), Transport(connection), clock)
+
+
+class _Run:
+    """The main thread's part: takes what the watches found to the sink until something ends it."""
+
+    def __init__(self, options: Options, env: Environment, sink: Sink, watches: int) -> None:
+        self._options = options
+        self._env = env
+        self._sink = sink
+        self._watches = watches
+        self._printed = 0
+
+    def until_ended(self, pump: Pump) -> ExitCode:
+        """The exit code once count or duration is reached, or the reader of stdout is gone."""
+        ends = time.monotonic() + self._options.duration if self._options.duration is not None else float("inf")
+        while not self._counted():
+            now = time.monotonic()
+            if now >= ends:
+                return ExitCode.OK
+            if batch := pump.take(min(TICK_SECONDS, ends - now)):
+                self._handle(batch)
+            self._sink.tick(time.monotonic())
+            self._env.stdout.flush()
+            if self._env.stdout_closed():
+                return ExitCode.PIPE_CLOSED
+        return ExitCode.OK
+
+    def _handle(self, batch: Batch) -> None:
+        """Changes in runs, as they stand between the other signals."""
+        changes: list[Change] = []
+        for signal in batch.signals:
+            if isinstance(signal, Change):
+                changes.append(signal)
+            else:
+                self._print(batch.query, changes)
+                changes = []
+                self._signal(batch.query, signal)
+        self._print(batch.query, changes)
+        if batch.failure:
+            self._fail(batch.failure)
+
+    def _print(self, query: Query, changes: list[Change]) -> None:
+        if self._options.watch_only:
+            changes = [change for change in changes if not change.initial]
+        if self._options.count is None:
+            if changes:
+                self._sink.change(query, changes)
+            return
+        for change in changes:
+            if self._counted():
+                return
+            self._printed += self._sink.change(query, [change])
+
+    def _counted(self) -> bool:
+        return self._options.count is not None and self._printed >= self._options.count
+
+    def _signal(self, query: Query, signal: Signal) -> None:
+        if isinstance(signal, Synced):
+            self._synced(query, signal)
+        if isinstance(signal, Notice) and not self._sink.shows_notices:
+            self._notice(signal.text, detail=signal.detail)
+        if isinstance(signal, Connected):
+            self._notice(f"{query}: watching from resourceVersion {signal.version}", detail=True)
+        self._sink.signal(query, signal)
+
+    def _synced(self, query: Query, signal: Synced) -> None:
+        self._notice(f"{query}: listed {signal.objects} at resourceVersion {signal.version}", detail=True)
+        if signal.objects or not signal.first:
+            return
+        if query.name:
+            where = f" in namespace {query.namespace}" if query.namespace else ""
+            self._fail(NotFound(f'{query.resource.qualified} "{query.name}" not found{where}; check the name, or -n'))
+            return
+        where = f" in {query.namespace} namespace" if query.namespace else ""
+        self._notice(f"No resources found{where}; waiting for {query.resource.plural} to appear")
+
+    def _notice(self, text: str, *, detail: bool = False) -> None:
+        if not self._options.quiet and (self._options.verbose or not detail):
+            _say(self._env, text)
+
+    def _fail(self, failure: Exception) -> None:
+        """One watch can't go on: with others still running it is announced, the last one ends the run."""
+        self._watches -= 1
+        if not self._watches or not isinstance(failure, KwatchError):
+            raise failure
+        _say(self._env, f"error: {failure}")

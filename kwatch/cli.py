@@ -1,0 +1,289 @@
+"""The command line: click's options become one frozen Options. The only place that knows click.
+
+What a command needs is imported when it runs: `--help`, `--version` and completion load neither requests nor tabulate.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from kwatch import __version__
+from kwatch.errors import ExitCode, Terminated
+from kwatch.model import Environment
+
+if TYPE_CHECKING:
+    from kwatch.app import Options
+
+FLUSH_SECONDS = 0.3
+"""How long a stopped run waits for a reader that doesn't read."""
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+COMMAND_CONTEXT = CONTEXT | {"auto_envvar_prefix": "KWATCH"}
+"""The group has no variables: a KWATCH_VERSION in the environment must not print the version."""
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+_UNIT_SECONDS = (3600, 60, 1, 0.001)
+
+
+class Duration(click.ParamType):
+    """`30s`, `2m`, `1h30m`, `500ms`, or a number of seconds; as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds. Fails on anything else."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        if re.fullmatch(r"\d+(\.\d+)?", value):
+            return float(value)
+        match = _DURATION.fullmatch(value)
+        if not value or not match:
+            self.fail(f"{value!r} is not a duration; write 30s, 2m or 1h30m", param, ctx)
+        return sum(float(part or 0) * unit for part, unit in zip(match.groups(), _UNIT_SECONDS, strict=True))
+
+
+class Names(click.ParamType):
+    """Names with commas between them, as a tuple."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The names. Fails on an empty one."""
+        names = value if isinstance(value, tuple) else tuple(value.split(","))
+        if "" in names:
+            self.fail("a name is empty", param, ctx)
+        return names
+
+
+class WatchByDefault(click.Group):
+    """A group in which `kwatch pods` means `kwatch watch pods`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command first: the one named, wherever it stands among options, or `watch`."""
+        return super().parse_args(ctx, self._with_command(ctx, args))
+
+    def _with_command(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or args[0] in self.commands or args[0] in ("-h", "--help", "--version"):
+            return args
+        parser = watch.make_parser(click.Context(watch, resilient_parsing=True))
+        parser.ignore_unknown_options = True
+        try:
+            words = parser.parse_args(list(args))[1]
+        except click.UsageError:
+            words = []
+        if words and words[0] in self.commands:
+            rest = list(args)
+            rest.remove(words[0])
+            return [words[0], *rest]
+        return ["watch", *args]
+
+
+Command = Callable[..., Any]
+
+_CONNECTION = (
+    click.option("--kubeconfig", metavar="FILE", default="", help="Kubeconfig file to use instead of KUBECONFIG."),
+    click.option("--context", metavar="NAME", default="", help="Context of the kubeconfig to use."),
+    click.option("-s", "--server", metavar="URL", default="", help="Address of the API server."),
+    click.option("--token", metavar="TOKEN", default="", help="Bearer token to authenticate with."),
+)
+_SELECTION = (
+    click.option("-n", "--namespace", metavar="NS", type=Names(), multiple=True,
+                 help="Namespace to watch; repeat it or write a,b for several."),
+    click.option("-A", "--all-namespaces", is_flag=True, help="Watch all namespaces."),
+    click.option("-l", "--selector", metavar="SEL", default="",
+                 help="Label selector: app=web,tier!=db"),
+    click.option("--field-selector", metavar="SEL", default="", help="Field selector: status.phase=Running"),
+    click.option("--watch-only", is_flag=True, help="Leave out what is there at the start; print changes alone."),
+)  # fmt: skip
+_OUTPUT = (
+    click.option("-o", "--output", metavar="FORM", default="", help="table, wide, ndjson, jsonl or csv."),
+    click.option("--no-live", is_flag=True,
+                 help="On a terminal, print a row an event in place of the live table."),
+    click.option("--no-headers", is_flag=True, help="Print no header."),
+    click.option("--show-unchanged", is_flag=True, help="Print rows in which no printed cell changed, too."),
+    click.option("--show-managed-fields", is_flag=True, help="Keep metadata.managedFields in objects."),
+    click.option("--show-secrets", is_flag=True, help="Show the values of Secrets; else they are redacted."),
+    click.option("--csv-raw", is_flag=True, help="Leave cells that a spreadsheet would run as they are."),
+)  # fmt: skip
+_ENDING = (
+    click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after N events."),
+    click.option("--duration", metavar="TIME", type=Duration(), help="End after TIME: 30s, 2m, 1h30m."),
+)
+_NOTICES = (
+    click.option("-q", "--quiet", is_flag=True, help="No notices on stderr, only errors."),
+    click.option("-v", "--verbose", is_flag=True, help="More notices: each list and watch."),
+)
+
+
+def _with(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.group(cls=WatchByDefault, context_settings=CONTEXT, invoke_without_command=True)
+@click.version_option(__version__, prog_name="kwatch", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """See a Kubernetes cluster change, and act on it from a script.
+
+    `kwatch pods -n default` shows a table that stays current; piped, or with -o ndjson or csv, each event as a line.
+    A closed or cut connection is no end: kwatch goes on from where it was, and says so on stderr.
+    `kwatch TYPE` is short for `kwatch watch TYPE`.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@cli.command(context_settings=COMMAND_CONTEXT)
+@click.argument("type")
+@click.argument("names", nargs=-1)
+@_with(_SELECTION, _OUTPUT, _ENDING, _CONNECTION, _NOTICES)
+def watch(**options: Any) -> int:
+    """Watch objects of TYPE: all of a namespace, or the NAMES given.
+
+    TYPE is a plural, a singular, a short name or a kind: pods, po, Pod, deployments.apps; TYPE/NAME works too.
+    """
+    from kwatch.app import run
+
+    return run(_options(options), environment())
+
+
+@cli.command(context_settings=COMMAND_CONTEXT)
+@click.argument("type", default="pods")
+@click.argument("names", nargs=-1)
+@click.option(
+    "--scenario",
+    metavar="NAME",
+    default="rollout",
+    show_default=True,
+    help="What happens: quiet, rollout, crashloop or churn.",
+)
+@_with(_SELECTION, _OUTPUT, _ENDING, _NOTICES)
+def demo(scenario: str, **options: Any) -> int:  # fmt: skip
+    """The same watch, against an API server inside this process: no cluster needed.
+
+    TYPE is pods unless given.
+    """
+    from kwatch.app import run_demo
+
+    return run_demo(_options(options), scenario, environment())
+
+
+@cli.command(context_settings=COMMAND_CONTEXT)
+@click.option("--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="Port; a free one unless given.")
+@click.option(
+    "--scenario",
+    metavar="NAME",
+    default="quiet",
+    show_default=True,
+    help="What happens: quiet, rollout, crashloop or churn.",
+)
+@click.option("--objects", metavar="N", type=click.IntRange(min=1), default=None, help="churn: how many objects.")
+@click.option("--rate", metavar="R", type=click.FloatRange(min=0.01), default=None, help="churn: changes a second.")
+def sandbox(port: int, scenario: str, objects: int | None, rate: float | None) -> int:  # fmt: skip
+    """That API server alone, on this machine's loopback, for kubectl, curl or another kwatch.
+
+    Prints its address and serves until Ctrl-C.
+    """
+    from kwatch.app import run_sandbox
+
+    given = {name: value for name, value in (("objects", objects), ("rate", rate)) if value is not None}
+    return run_sandbox(port, scenario, given, environment())
+
+
+def main() -> NoReturn:
+    """The console script: run, and leave with the exit code, at once even if a reader of stdout has stopped reading."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        code = cli.main(prog_name=_program(), standalone_mode=False) or ExitCode.OK
+    except click.ClickException as error:
+        code = _usage_error(error)
+    except (click.Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPTED
+    except Terminated:
+        code = ExitCode.TERMINATED
+    _leave(int(code))
+
+
+def environment() -> Environment:
+    """The process's own streams, variables and terminal."""
+    stdout = sys.stdout.buffer
+    terminal = sys.stdout.isatty()
+    return Environment(
+        stdout=stdout,
+        stderr=sys.stderr,
+        variables=os.environ,
+        stdout_is_terminal=terminal,
+        stdout_closed=_closed_pipe(stdout.fileno()) if not terminal else (lambda: False),
+        size=lambda: shutil.get_terminal_size(),
+    )
+
+
+def _options(given: dict[str, Any]) -> Options:
+    from kwatch.app import Options
+    from kwatch.cluster.kubeconfig import ConnectionOptions
+
+    connection = {name: given.pop(name) for name in ("kubeconfig", "context", "server", "token") if name in given}
+    return Options(
+        namespaces=tuple(name for names in given.pop("namespace") for name in names),
+        label_selector=given.pop("selector"),
+        live=not given.pop("no_live"),
+        headers=not given.pop("no_headers"),
+        connection=ConnectionOptions(**connection),
+        **given,
+    )
+
+
+def _closed_pipe(descriptor: int) -> Callable[[], bool]:
+    """Tells whether the other end of a pipe is closed, without writing: else `kwatch pods | head -1` would linger."""
+    if not (stat.S_ISFIFO(mode := os.fstat(descriptor).st_mode) or stat.S_ISSOCK(mode)):
+        return lambda: False
+    poller = select.poll()
+    poller.register(descriptor, 0)
+    return lambda: any(events & (select.POLLERR | select.POLLHUP) for _, events in poller.poll(0))
+
+
+def _program() -> str:
+    """`kubectl kwatch` where kubectl runs us as its plugin."""
+    return "kubectl kwatch" if os.path.basename(sys.argv[0]).startswith("kubectl-") else "kwatch"
+
+
+def _usage_error(error: click.ClickException) -> int:
+    where = f"; see {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+    sys.stderr.write(f"kwatch: error: {error.format_message().rstrip('.')}{where}\n")
+    return error.exit_code
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without waiting for threads amid a connect, nor long for a reader that doesn't read."""
+
+    def flush() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # the other end is closed
+                continue
+
+    flusher = threading.Thread(target=flush, daemon=True)
+    flusher.start()
+    flusher.join(FLUSH_SECONDS if code else None)
+    os._exit(code)

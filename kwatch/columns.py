@@ -1,0 +1,95 @@
+"""A server's table, row by row: which columns are shown, what stands in a cell, how old a thing is.
+
+As kubectl prints: k8s.io/cli-runtime/pkg/printers/tableprinter.go and k8s.io/apimachinery/pkg/util/duration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from kwatch.model import Column, Row
+from kwatch.text import inert, one_line
+
+_LINE_BREAK = re.compile(r"[\n\r\f]")
+AGE = "AGE"
+
+
+def heading(column: Column) -> str:
+    """`Nominated Node` as `NOMINATED NODE`, inert."""
+    return one_line(column.name).upper()
+
+
+def shown(columns: Sequence[Column], *, wide: bool) -> tuple[int, ...]:
+    """The indexes of the columns to show: those of priority 0, with `wide` all."""
+    return tuple(index for index, column in enumerate(columns) if wide or column.priority == 0)
+
+
+def age_index(columns: Sequence[Column]) -> int:
+    """Where the age stands, or -1: the one cell that changes without an event."""
+    return next((index for index, column in enumerate(columns) if column.name.upper() == AGE), -1)
+
+
+def plain(value: Any) -> str:
+    """A cell's value as kubectl prints it: nil as `<nil>`, whole floats without a fraction, booleans in lower case."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def cell(value: Any) -> str:
+    """A cell on a line of its own: inert, cut at its first line break with `...` after it, as kubectl does."""
+    text = plain(value)
+    if text.isprintable():
+        return text
+    head = _LINE_BREAK.split(text, maxsplit=1)[0]
+    return inert(head) + ("..." if len(head) < len(text) else "")
+
+
+def visible(row: Row, indexes: Sequence[int]) -> list[str]:
+    """The cells of `row` in the columns `indexes`; a row with too few is filled with blanks."""
+    cells = row.cells
+    return [cell(cells[index]) if index < len(cells) else "" for index in indexes]
+
+
+def age(created: str, now: datetime) -> str:
+    """How long ago the RFC 3339 time `created` was, in kubectl's form; `<unknown>` where it isn't one."""
+    try:
+        then = datetime.strptime(created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return "<unknown>"
+    return human_duration(int((now - then).total_seconds()))
+
+
+def human_duration(seconds: int) -> str:
+    """Seconds in kubectl's form: `3m42s`, `5h`, `12d`, two units at the most."""
+    if seconds < -1:
+        return "<invalid>"
+    first, second = next((first, second) for limit, first, second in _DURATIONS if seconds < limit)
+    head, rest = divmod(max(seconds, 0), _UNITS[first])
+    tail = rest // _UNITS[second] if second else 0
+    return f"{head}{first}{tail}{second}" if tail else f"{head}{first}"
+
+
+_MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 31536000
+_UNITS = {"s": 1, "m": _MINUTE, "h": _HOUR, "d": _DAY, "y": _YEAR}
+_DURATIONS = (
+    (2 * _MINUTE, "s", ""),
+    (10 * _MINUTE, "m", "s"),
+    (3 * _HOUR, "m", ""),
+    (8 * _HOUR, "h", "m"),
+    (2 * _DAY, "h", ""),
+    (8 * _DAY, "d", "h"),
+    (2 * _YEAR, "d", ""),
+    (8 * _YEAR, "y", "d"),
+    (float("inf"), "y", ""),
+)
+"""Up to so many seconds: this unit, and that one beside it (duration.HumanDuration)."""

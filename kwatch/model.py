@@ -1,0 +1,170 @@
+"""The words the layers speak to each other in: what is watched, what changed, what happened on the way.
+
+Standard library alone. The types made once per event are NamedTuples (a frozen dataclass costs five times as much
+to make); all else is frozen dataclasses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, TextIO
+from urllib.parse import quote
+
+Key = tuple[str, str]
+"""(namespace, name): what identifies an object of one type at one moment; the uid tells its lives apart."""
+
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A type the API serves: group, version and plural address it, the other names are what people type."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+    singular: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        """`v1`, `apps/v1`: as objects carry it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """`pods`, `deployments.apps`: as messages name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One thing to watch: a type in one namespace (or all), perhaps narrowed by the server's selectors."""
+
+    resource: Resource
+    namespace: str = ""
+    name: str = ""
+    label_selector: str = ""
+    field_selector: str = ""
+
+    @property
+    def path(self) -> str:
+        """The collection's path, each part quoted (fault 32)."""
+        root = f"/apis/{quote(self.resource.group, safe='')}" if self.resource.group else "/api"
+        scope = f"/namespaces/{quote(self.namespace, safe='')}" if self.namespace else ""
+        return f"{root}/{quote(self.resource.version, safe='')}{scope}/{quote(self.resource.plural, safe='')}"
+
+    @property
+    def selectors(self) -> dict[str, str]:
+        """The query parameters that narrow it; a single name is a field selector, as kubectl does it."""
+        fields = [part for part in (self.name and f"metadata.name={self.name}", self.field_selector) if part]
+        selectors = {"labelSelector": self.label_selector, "fieldSelector": ",".join(fields)}
+        return {name: value for name, value in selectors.items() if value}
+
+    def __str__(self) -> str:
+        what = f"{self.resource.qualified} {self.name}" if self.name else self.resource.qualified
+        return f"{what} in {self.namespace}" if self.namespace else what
+
+
+class Column(NamedTuple):
+    """A column of the server's table; `priority` 0 is shown always, others with `-o wide`."""
+
+    name: str
+    type: str = "string"
+    format: str = ""
+    priority: int = 0
+
+
+class Row(NamedTuple):
+    """An object as the server's table shows it. `columns` is shared between rows, so identity tells a new header."""
+
+    columns: tuple[Column, ...]
+    cells: tuple[Any, ...]
+    created: str
+    labels: Mapping[str, str]
+
+
+class Change(NamedTuple):
+    """One event to print. `state` is a `Row` or a `Document` by the form asked for; `old` is the last one known.
+
+    `synthetic`: kwatch concluded it from a list, the server never sent it. `initial`: part of the first list.
+    """
+
+    type: ChangeType
+    key: Key
+    uid: str
+    version: str
+    state: Any
+    old: Any = None
+    synthetic: bool = False
+    initial: bool = False
+
+
+class Bookmark(NamedTuple):
+    """The server's word that nothing before `version` is still to come. Never shown."""
+
+    version: str
+
+
+class Listed(NamedTuple):
+    """A page of a list came in: `objects` so far, about `remaining` to go (None: the server doesn't say)."""
+
+    objects: int
+    remaining: int | None
+
+
+class Synced(NamedTuple):
+    """A list is complete: what was handed on is the server's state at `version`. `first`: the first of this watch."""
+
+    version: str
+    objects: int
+    first: bool
+
+
+class Connected(NamedTuple):
+    """The server accepted the watch that starts after `version`."""
+
+    version: str
+
+
+class Notice(NamedTuple):
+    """One line for a person: why there is a gap or a pause. `detail` ones are for `-v`."""
+
+    text: str
+    delay: float = 0.0
+    detail: bool = False
+
+
+Signal = Change | Bookmark | Listed | Synced | Connected | Notice
+
+
+class Clock(Protocol):
+    """Time and chance, so that a test can own both."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; True at once if the watch was stopped meanwhile."""
+
+    def chance(self) -> float:
+        """Uniform in [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Everything a run takes from the process around it, so that any run can be a test."""
+
+    stdout: BinaryIO
+    stderr: TextIO
+    variables: Mapping[str, str] = field(default_factory=dict)
+    stdout_is_terminal: bool = False
+    stdout_closed: Callable[[], bool] = lambda: False
+    """Whether the reader of stdout has gone away; asked several times a second."""
+    size: Callable[[], os.terminal_size] = lambda: os.terminal_size((80, 24))
+    """The terminal's columns and lines."""

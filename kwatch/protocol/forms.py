@@ -1,0 +1,222 @@
+"""The two forms in which kwatch asks for objects: whole (ndjson and its kin) or as the server's table rows.
+
+A form knows the Accept header, takes objects out of frames and pages, and what the store keeps of each, so that the
+session is the same for both. https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from kwatch.errors import MalformedFrame
+from kwatch.model import Column, Key, Row
+from kwatch.protocol.frames import Frame, Page
+from kwatch.protocol.jsontext import changed_by_decoding, decode, decode_exactly, encode
+from kwatch.text import brief
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class Item(NamedTuple):
+    """One object out of a frame or a page: who it is, which version, and its state in the form asked for."""
+
+    key: Key
+    uid: str
+    version: str
+    state: Any
+
+
+class Form(Protocol):
+    """What the session needs to know of a representation."""
+
+    accept: str
+
+    def of_frame(self, frame: Frame) -> list[Item]:
+        """The objects of a watch event: one, or a Table's rows. Raises MalformedFrame."""
+
+    def of_page(self, page: Page) -> Iterable[Item]:
+        """The objects of a list's page, in order. Raises MalformedFrame."""
+
+    def pack(self, state: Any) -> Any:
+        """What the store keeps of `state`."""
+
+    def unpack(self, packed: Any) -> Any:
+        """The state again, out of what `pack` gave."""
+
+
+class Document:
+    """A whole object, decoded and encoded, each made from the other when first asked for."""
+
+    __slots__ = ("_encoded", "_object")
+
+    def __init__(self, value: dict[str, Any] | None = None, encoded: bytes | None = None) -> None:
+        self._object = value
+        self._encoded = encoded
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The object as decoded JSON. Not to be changed."""
+        if self._object is None:
+            assert self._encoded is not None
+            self._object = decode(self._encoded.decode())
+        return self._object
+
+    @property
+    def encoded(self) -> bytes:
+        """The object as compact JSON."""
+        if self._encoded is None:
+            self._encoded = encode(self._object)
+        return self._encoded
+
+
+class ObjectForm:
+    """Whole objects, without managedFields and with Secrets redacted unless asked for."""
+
+    accept = "application/json"
+
+    def __init__(self, *, managed_fields: bool = False, secrets: bool = False) -> None:
+        self._managed_fields = managed_fields
+        self._secrets = secrets
+
+    def of_frame(self, frame: Frame) -> list[Item]:
+        """The one object of the event, kind and apiVersion first, as the server sends it."""
+        item = self._item(frame.object)
+        if changed_by_decoding(item.state.encoded, frame.source):
+            item = self._item(decode_exactly(frame.source)["object"])
+        return [item]
+
+    def of_page(self, page: Page) -> Iterable[Item]:
+        """The list's items; those of a typed list carry no kind and apiVersion, so they get the list's."""
+        items = self._items(page.body)
+        if any(changed_by_decoding(item.state.encoded, page.source) for item in items):
+            return self._items(decode_exactly(page.source))
+        return items
+
+    def pack(self, state: Document) -> bytes:
+        """The encoded bytes: a third of the memory of the decoded object."""
+        return state.encoded
+
+    def unpack(self, packed: bytes) -> Document:
+        """A document that decodes itself if it is read."""
+        return Document(encoded=packed)
+
+    def _items(self, body: Mapping[str, Any]) -> list[Item]:
+        kind = {"kind": str(body["kind"]).removesuffix("List"), "apiVersion": body.get("apiVersion", "")}
+        try:
+            return [self._item({**kind, **value}) for value in body.get("items") or ()]
+        except TypeError as error:
+            raise MalformedFrame("a list's item is not an object") from error
+
+    def _item(self, value: dict[str, Any]) -> Item:
+        metadata = value.get("metadata")
+        if not isinstance(metadata, dict):
+            raise MalformedFrame(f"an object without metadata: {brief(str(value))}")
+        if not self._managed_fields:
+            metadata.pop("managedFields", None)
+        if not self._secrets and value.get("kind") == "Secret":
+            _redact(value, metadata)
+        document = Document(value, encode(value))
+        return Item(_key(metadata), str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), document)
+
+
+class TableForm:
+    """The server's table rows. One instance a watch: it remembers the columns, which only some frames carry."""
+
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+    def __init__(self) -> None:
+        self._columns: tuple[Column, ...] = ()
+
+    def of_frame(self, frame: Frame) -> list[Item]:
+        """The rows of the event. An object from a server that makes no tables becomes a row of NAME and AGE."""
+        return self._rows(frame.object) if frame.object.get("kind") == "Table" else [_plain_row(frame.object)]
+
+    def of_page(self, page: Page) -> Iterable[Item]:
+        """The rows of the page, or of its items where the server makes no tables."""
+        if page.body["kind"] == "Table":
+            return self._rows(page.body)
+        return [_plain_row(value) for value in page.body.get("items") or ()]
+
+    def pack(self, state: Row) -> Row:
+        """The row itself: it is small."""
+        return state
+
+    def unpack(self, packed: Row) -> Row:
+        """The row."""
+        return packed
+
+    def _rows(self, table: Mapping[str, Any]) -> list[Item]:
+        definitions = table.get("columnDefinitions")
+        if definitions:
+            self._learn(definitions)
+        return [self._row(row) for row in table.get("rows") or ()]
+
+    def _learn(self, definitions: Any) -> None:
+        columns = tuple(_column(definition) for definition in definitions)
+        if columns != self._columns:
+            self._columns = columns
+
+    def _row(self, row: Any) -> Item:
+        try:
+            metadata, cells = row["object"]["metadata"], tuple(row["cells"])
+        except (KeyError, TypeError) as error:
+            raise MalformedFrame(f"a table row without cells and metadata: {brief(str(row))}") from error
+        return _row_item(self._columns, cells, metadata)
+
+
+PLAIN_COLUMNS = (Column("Name", format="name"), Column("Age"))
+
+
+def _plain_row(value: Any) -> Item:
+    """What kubectl shows where the server makes no table: the name, and the age, which a sink fills in."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    if not isinstance(metadata, dict):
+        raise MalformedFrame(f"an object without metadata: {brief(str(value))}")
+    return _row_item(PLAIN_COLUMNS, (str(metadata.get("name", "")), ""), metadata)
+
+
+def _row_item(columns: tuple[Column, ...], cells: tuple[Any, ...], metadata: Mapping[str, Any]) -> Item:
+    row = Row(columns, cells, str(metadata.get("creationTimestamp") or ""), metadata.get("labels") or {})
+    return Item(_key(metadata), str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), row)
+
+
+def _column(definition: Any) -> Column:
+    try:
+        return Column(
+            str(definition["name"]),
+            str(definition.get("type") or "string"),
+            str(definition.get("format") or ""),
+            int(definition.get("priority") or 0),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise MalformedFrame(f"a column without a name: {brief(str(definition))}") from error
+
+
+def _key(metadata: Mapping[str, Any]) -> Key:
+    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+
+
+def _redact(secret: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Replace a Secret's values and the copy of them that `kubectl apply` leaves (protocol.md, Security 6)."""
+    for part, size in _SECRET_PARTS.items():
+        if isinstance(values := secret.get(part), dict):
+            secret[part] = {name: _redacted(size(str(value))) for name, value in values.items()}
+    annotations = metadata.get("annotations")
+    if isinstance(annotations, dict) and LAST_APPLIED in annotations:
+        annotations[LAST_APPLIED] = _redacted(_plain_size(str(annotations[LAST_APPLIED])))
+
+
+def _redacted(size: int) -> str:
+    return f"<redacted, {size} bytes>"
+
+
+def _plain_size(text: str) -> int:
+    return len(text.encode(errors="replace"))
+
+
+def _base64_size(text: str) -> int:
+    return len(text) * 3 // 4 - text.count("=")
+
+
+_SECRET_PARTS = {"data": _base64_size, "stringData": _plain_size}

@@ -1,0 +1,113 @@
+"""Lines and bodies of the API to what they mean: a frame of a watch, a page of a list, a Status.
+
+https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from kwatch.errors import MalformedFrame
+from kwatch.protocol.jsontext import decode
+from kwatch.text import brief
+
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+class Frame(NamedTuple):
+    """One watch event: `type` as sent, `object` an API object, a Table or a Status, `source` the line it came from."""
+
+    type: str
+    object: dict[str, Any]
+    source: str = ""
+
+    @property
+    def version(self) -> str:
+        """metadata.resourceVersion of the object (of a Table: of the object in its row, which it repeats)."""
+        return str(_mapping(self.object.get("metadata")).get("resourceVersion") or "")
+
+
+class Status(NamedTuple):
+    """metav1.Status, as far as it decides anything. `retry_after` in seconds, None where the server doesn't say."""
+
+    code: int
+    reason: str
+    message: str
+    causes: tuple[str, ...] = ()
+    retry_after: float | None = None
+
+
+class Page(NamedTuple):
+    """A page of a list: `token` is empty on the last one, `remaining` None where the server doesn't count."""
+
+    body: dict[str, Any]
+    source: str
+    version: str
+    token: str
+    remaining: int | None
+
+
+def parse_frame(line: str) -> Frame:
+    """The watch event in `line`; a bare Status is an ERROR event (fault 7). Raises MalformedFrame."""
+    value = decode(line)
+    if not isinstance(value, dict):
+        raise MalformedFrame(f"not a watch event: {brief(line)}")
+    kind, body = value.get("type"), value.get("object")
+    if isinstance(kind, str) and isinstance(body, dict):
+        return Frame(kind, body, line)
+    if value.get("kind") == "Status":
+        return Frame("ERROR", value, line)
+    raise MalformedFrame(f"not a watch event: {brief(line)}")
+
+
+def parse_page(body: bytes) -> Page:
+    """The list in `body`, typed or Table. Raises MalformedFrame for anything else."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedFrame(f"the list is not UTF-8 ({error.reason})") from error
+    value = decode(text)
+    if not isinstance(value, dict) or not str(value.get("kind", "")).endswith(("List", "Table")):
+        raise MalformedFrame(f"not a Kubernetes list: {brief(text)}")
+    metadata = _mapping(value.get("metadata"))
+    remaining = metadata.get("remainingItemCount")
+    return Page(
+        value,
+        text,
+        str(metadata.get("resourceVersion") or ""),
+        str(metadata.get("continue") or ""),
+        remaining if isinstance(remaining, int) else None,
+    )
+
+
+def parse_status(value: Any, code: int = 0) -> Status:
+    """The Status in a decoded body; `code` is the HTTP status, for a body that isn't one."""
+    body = _mapping(value)
+    details = _mapping(body.get("details"))
+    own_code, retry_after = body.get("code"), details.get("retryAfterSeconds")
+    return Status(
+        own_code if isinstance(own_code, int) else code,
+        brief(str(body.get("reason") or "")),
+        brief(str(body.get("message") or "")),
+        tuple(str(_mapping(cause).get("reason")) for cause in _sequence(details.get("causes"))),
+        float(retry_after) if isinstance(retry_after, (int, float)) and retry_after > 0 else None,
+    )
+
+
+def parse_error_body(body: bytes, code: int) -> Status:
+    """The Status of an answer that isn't 200: JSON on one line or many, or plain text (fault 6)."""
+    text = body.decode(errors="replace")
+    try:
+        value = decode(text)
+    except MalformedFrame:
+        value = None
+    status = parse_status(value, code)
+    return status if status.message else status._replace(code=code, message=brief(text))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _sequence(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

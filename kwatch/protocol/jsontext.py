@@ -1,0 +1,52 @@
+"""JSON as the API server writes it, by orjson, with the standard library for what orjson refuses or changes.
+
+orjson refuses an escaped lone surrogate and turns integers over 64 bits into floats; both are legal JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+import orjson
+
+from kwatch.errors import MalformedFrame
+
+_BIG_INTEGER = re.compile(r"[:\[,]\s*-?\d{19,}\s*[,\]}]")
+
+
+def decode(text: str) -> Any:
+    """The value of a JSON text. Raises MalformedFrame for anything else, however deep or odd."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return decode_exactly(text)
+
+
+def decode_exactly(text: str) -> Any:
+    """As `decode`, by the standard library: slower, integers of any size, lone surrogates kept."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise MalformedFrame(f"not JSON ({error})") from error
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON; characters as UTF-8, a lone surrogate as its escape."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def changed_by_decoding(encoded: bytes, source: str) -> bool:
+    """Whether `encoded`, made from `source` by `decode` and `encode`, may have lost the digits of a big integer.
+
+    A float beyond 2**53 is written with an exponent, so that the look at `source` is rarely needed.
+    """
+    return b"e+" in encoded and _BIG_INTEGER.search(source) is not None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,323 @@
+"""The watch as a state machine without I/O: which request is next, and what an answer means.
+
+The caller alternates: `next_request`, then what came of it (`receive_page`, `receive_data`, `receive_status`,
+`receive_end`), then `signals`. Time, chance and bytes are arguments. What is done about each fault stands in
+DECISIONS; the numbers are the faults of the protocol's description. The resume point comes of a finished list, a
+handled event or a bookmark, and of nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kwatch.errors import (
+    ApiError,
+    Forbidden,
+    FrameTooLong,
+    KwatchError,
+    MalformedFrame,
+    NotFound,
+    ProtocolError,
+    Unauthorized,
+)
+from kwatch.model import Bookmark, Connected, Listed, Notice, Query, Signal, Synced
+from kwatch.protocol.decisions import DECISIONS, HINTS, STATUS_CAUSES, Cause, Move, Pace
+from kwatch.protocol.forms import Form
+from kwatch.protocol.frames import Frame, Status, parse_error_body, parse_frame, parse_page, parse_status
+from kwatch.protocol.lines import LineDecoder
+from kwatch.retry import Backoff, retry_after
+from kwatch.store import Store, older
+
+PAGE_SIZE = 500
+WATCH_SECONDS = (300, 600)
+"""Bounds of timeoutSeconds; uniform between them, so that many watches don't reconnect at one moment."""
+GRACE = 30.0
+"""Seconds past timeoutSeconds after which a watch is given up as dead (fault 24)."""
+LIST_SECONDS = 60.0
+"""Seconds of silence after which a list is given up as dead."""
+SHORT = 1.0
+"""A watch that ends sooner, in seconds, without a single event is suspicious (faults 16, 23)."""
+
+
+_API_ERRORS = {Cause.UNAUTHORIZED: Unauthorized, Cause.FORBIDDEN: Forbidden, Cause.NOT_FOUND: NotFound}
+_AT_A_VERSION = (Cause.GONE, Cause.FUTURE, Cause.WENT_BACK)
+_EVENT_TYPES = frozenset(("ADDED", "MODIFIED", "DELETED"))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET to send after `delay` seconds. `deadline`: seconds it may take in all; `silence`: seconds without a byte.
+
+    `renew`: read the credentials anew first (fault 28).
+    """
+
+    verb: str
+    path: str
+    accept: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    silence: float = LIST_SECONDS
+    deadline: float = float("inf")
+    renew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What came of an exchange: its cause and detail, the move, the pace, and the server's own wish for a pause."""
+
+    cause: Cause
+    detail: str
+    move: Move
+    pace: Pace
+    retry_after: float | None = None
+
+
+class WatchSession:
+    """One watch from its first list on, for ever. Raises from `next_request` where DECISIONS says to fail."""
+
+    def __init__(self, query: Query, form: Form, *, page_size: int = PAGE_SIZE) -> None:
+        self._query = query
+        self._form = form
+        self._store = Store(form)
+        self._page_size = page_size
+        self._signals: list[Signal] = []
+        self._listing = True
+        self._token = ""
+        self._tokens: set[str] = set()
+        self._listed = 0
+        self._resume = ""
+        self._floor = ""
+        self._answered = False
+        self._synced = False
+        self._heard = False
+        self._lines = LineDecoder()
+        self._seconds = 0
+        self._verdict: _Verdict | None = None
+        self._failure: KwatchError | None = None
+        self._last_cause = Cause.ENDED
+        self._repeats = 0
+        self._backoff = Backoff()
+
+    @property
+    def resume_version(self) -> str:
+        """The resourceVersion up to which everything was handed on; empty before the first list is complete."""
+        return self._resume
+
+    def signals(self) -> list[Signal]:
+        """What happened since the last call, in order."""
+        signals, self._signals = self._signals, []
+        return signals
+
+    def next_request(self, now: float, chance: float) -> Request:
+        """The request to send next. `now`: monotonic seconds; `chance`: uniform in [0, 1), for jitter.
+
+        Raises an ApiError, TransportError or ProtocolError where there is nothing sensible left to do.
+        """
+        if self._failure:
+            raise self._failure
+        verdict, self._verdict = self._verdict, None
+        delay = self._act_on(verdict, now, chance) if verdict else 0.0
+        renew = verdict is not None and verdict.move is Move.RENEW
+        if self._listing:
+            return self._list_request(delay, renew)
+        return self._watch_request(delay, chance, renew)
+
+    def receive_page(self, body: bytes) -> None:
+        """A 200 answer to a list, whole."""
+        try:
+            page = parse_page(body)
+            if page.token in self._tokens:
+                raise MalformedFrame("a list whose pages don't move on")
+            changes = self._store.listed(self._form.of_page(page), initial=not self._synced)
+        except MalformedFrame as error:
+            self._decide(Cause.MALFORMED, str(error))
+            return
+        self._succeeded()
+        self._signals += changes
+        self._listed += len(page.body.get("items") or page.body.get("rows") or ())
+        self._token = page.token
+        if page.token:
+            self._tokens.add(page.token)
+            self._signals.append(Listed(self._listed, page.remaining))
+        else:
+            self._finish_list(page.version)
+
+    def receive_data(self, data: bytes) -> bool:
+        """Bytes of a 200 answer to a watch, as they come. False: this stream is over, close it."""
+        try:
+            for line in self._lines.feed(data):
+                if not self._receive_frame(parse_frame(line)):
+                    return False
+        except MalformedFrame as error:
+            return self._decide(Cause.MALFORMED, str(error))
+        except FrameTooLong as error:
+            return self._decide(Cause.TOO_LONG, str(error))
+        return True
+
+    def receive_accepted(self) -> None:
+        """The server answered a watch with 200; its body follows."""
+        self._succeeded()
+        self._signals.append(Connected(self._resume))
+
+    def receive_status(self, code: int, body: bytes, wait: float | None = None) -> None:
+        """An answer that isn't 200. `wait`: its Retry-After header in seconds."""
+        status = parse_error_body(body, code)._replace(code=code)
+        cause = cause_of(status)
+        if cause is Cause.GONE and self._listing and self._token:
+            cause = Cause.CONTINUE_GONE
+        wait = wait if wait is not None else status.retry_after
+        self._decide(cause, _describe(status), wait, _api_error(cause, self._query, status))
+
+    def receive_end(self, cause: Cause, detail: str, duration: float, error: KwatchError | None = None) -> None:
+        """The exchange is over: ENDED where the server closed in good order, else how it broke.
+
+        `duration` in seconds since the request was sent; `error` is what `next_request` raises if this is the end.
+        Of no effect if the session itself gave the stream up.
+        """
+        if self._verdict or (self._listing and cause is Cause.ENDED):
+            return
+        if cause is Cause.ENDED and self._lines.unfinished:  # fault 5
+            cause, detail = Cause.CUT, "amid an event"
+        elif cause is Cause.ENDED:
+            cause = self._kind_of_end(duration)
+        self._decide(cause, detail, error=error)
+
+    # What an answer means
+
+    def _finish_list(self, version: str) -> None:
+        if older(version, self._resume):
+            if self._last_cause is not Cause.WENT_BACK:
+                words = DECISIONS[Cause.WENT_BACK].words
+                self._signals.append(Notice(f"{self._query}: {words} {self._resume}; its state is shown as it is now"))
+            self._store.forget_deleted()
+        self._signals += self._store.end_list(version, initial=not self._synced)
+        self._resume = version
+        self._listing = False
+        self._signals.append(Synced(version, len(self._store), not self._synced))
+        self._synced = True
+
+    def _receive_frame(self, frame: Frame) -> bool:
+        if frame.type in _EVENT_TYPES:
+            for item in self._form.of_frame(frame):
+                self._signals += self._store.observe(frame.type, item, self._floor)
+                if item.version and not older(item.version, self._resume):
+                    self._resume = item.version
+        elif frame.type == "BOOKMARK":
+            if older(frame.version, self._resume):
+                return self._decide(Cause.WENT_BACK, f"bookmark {frame.version}")
+            if frame.version and not older(frame.version, self._resume):
+                self._resume = frame.version
+                self._signals.append(Bookmark(frame.version))
+        elif frame.type == "ERROR":
+            status = parse_status(frame.object)
+            cause = cause_of(status)
+            cause = cause if cause in _AT_A_VERSION else Cause.ERROR_EVENT
+            return self._decide(cause, _describe(status), status.retry_after)
+        else:
+            return self._decide(Cause.UNKNOWN_EVENT, repr(frame.type[:20]))
+        self._heard = True
+        return True
+
+    def _kind_of_end(self, duration: float) -> Cause:
+        """What the clean end of a watch means: without a single event, even a bookmark, it may be stale."""
+        if not self._resume:
+            return Cause.SILENT
+        if self._heard:
+            return Cause.ENDED
+        if duration < SHORT:
+            return Cause.SHORT
+        return Cause.SILENT if duration >= self._seconds - SHORT else Cause.ENDED
+
+    def _succeeded(self) -> None:
+        self._answered = True
+        if self._last_cause is Cause.UNAUTHORIZED:
+            self._last_cause = Cause.ENDED
+
+    # What is done about it
+
+    def _decide(self, cause: Cause, detail: str, wait: float | None = None, error: KwatchError | None = None) -> bool:
+        """Look the cause up; the next request will act on it. False, for the stream is over with it."""
+        rule = DECISIONS[cause]
+        again = cause is self._last_cause
+        self._repeats = self._repeats + 1 if again and self._floor == self._resume else 1
+        self._last_cause = cause
+        move = rule.then if self._answered else rule.first
+        if rule.relist_at and self._repeats >= rule.relist_at and move is Move.RESUME:
+            move = Move.RELIST
+        if move is Move.RENEW and again:
+            move = Move.FAIL
+        self._verdict = _Verdict(cause, detail, move, rule.pace, wait)
+        if move is Move.FAIL:
+            self._failure = error or ProtocolError(f"{self._query}: {rule.words}: {detail}; {HINTS[cause]}")
+        return False
+
+    def _act_on(self, verdict: _Verdict, now: float, chance: float) -> float:
+        delay = self._delay(verdict, now, chance)
+        if words := DECISIONS[verdict.cause].words:
+            version = f" {self._resume}" if verdict.cause in _AT_A_VERSION and self._resume else ""
+            detail = f" ({verdict.detail})" if verdict.detail else ""
+            plan = "listing again" if verdict.move is Move.RELIST or self._listing else "resuming"
+            when = f"in {delay:.1f}s" if delay else "now"
+            self._signals.append(Notice(f"{self._query}: {words}{version}{detail}; {plan} {when}", delay))
+        if verdict.move is Move.RELIST or (self._listing and not self._token):
+            self._restart_list(unpaged=verdict.cause is Cause.CONTINUE_GONE)
+        return delay
+
+    def _delay(self, verdict: _Verdict, now: float, chance: float) -> float:
+        if verdict.pace is Pace.NOW:
+            return 0.0
+        backoff = self._backoff.after(now)
+        delay, self._backoff = backoff.step(now, chance)
+        if verdict.pace is Pace.SERVER and verdict.retry_after is not None:
+            return retry_after(verdict.retry_after)
+        return 0.0 if verdict.pace is Pace.ONCE and not backoff.faults else delay
+
+    def _restart_list(self, *, unpaged: bool = False) -> None:
+        self._listing, self._token, self._tokens, self._listed = True, "", set(), 0
+        self._page_size = 0 if unpaged else self._page_size
+
+    # Requests
+
+    def _list_request(self, delay: float, renew: bool) -> Request:
+        if not self._token:
+            self._store.begin_list()
+        paging = {"limit": str(self._page_size) if self._page_size else "", "continue": self._token}
+        parameters = self._query.selectors | {name: value for name, value in paging.items() if value}
+        return Request("list", self._query.path, self._form.accept, parameters, delay, renew=renew)
+
+    def _watch_request(self, delay: float, chance: float, renew: bool) -> Request:
+        self._lines, self._heard, self._floor = LineDecoder(), False, self._resume
+        low, high = WATCH_SECONDS
+        self._seconds = seconds = int(low + (high - low) * chance)
+        parameters = {
+            **self._query.selectors,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._resume,
+            "timeoutSeconds": str(seconds),
+        }
+        limit = seconds + GRACE
+        return Request("watch", self._query.path, self._form.accept, parameters, delay, limit, limit, renew)
+
+
+def _describe(status: Status) -> str:
+    return " ".join(str(part) for part in (status.code or "", status.message or status.reason) if part)
+
+
+def api_error(what: object, code: int, body: bytes) -> ApiError:
+    """The error for an answer to a request for `what` that isn't 200."""
+    status = parse_error_body(body, code)._replace(code=code)
+    return _api_error(cause_of(status), what, status)
+
+
+def cause_of(status: Status) -> Cause:
+    """Which row of DECISIONS a refusal belongs to."""
+    if "ResourceVersionTooLarge" in status.causes or "Too large resource version" in status.message:
+        return Cause.FUTURE
+    return STATUS_CAUSES.get(status.code, Cause.SERVER_ERROR if status.code >= 500 else Cause.REFUSED)
+
+
+def _api_error(cause: Cause, what: object, status: Status) -> ApiError:
+    kind = _API_ERRORS.get(cause, ApiError)
+    hint = f"; {HINTS[cause]}" if cause in HINTS else ""
+    return kind(f"{what}: {_describe(status)}{hint}", code=status.code, reason=status.reason)

@@ -1,0 +1,104 @@
+"""Threads and queues: each watch reads in a thread of its own, the main thread takes what they found.
+
+The queue is bounded: while nobody takes, nobody reads, and TCP pushes back on the server (fault 31).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from kwatch.model import Clock, Query, Signal
+from kwatch.watcher import Watcher
+
+CAPACITY = 64
+"""Batches that may wait, each at most what one read (64 KiB) or one list page gave."""
+JOIN_SECONDS = 0.5
+
+
+class Batch(NamedTuple):
+    """What one watch found. `failure` is set on its last batch, where it can't go on."""
+
+    query: Query
+    signals: list[Signal]
+    failure: Exception | None = None
+
+
+class RealClock:
+    """The machine's time; `wait` ends early once `stopped` is set."""
+
+    def __init__(self, stopped: threading.Event) -> None:
+        self._stopped = stopped
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; True at once if stopped meanwhile."""
+        return self._stopped.wait(seconds)
+
+    def chance(self) -> float:
+        """Uniform in [0, 1)."""
+        return random.random()
+
+
+class Pump:
+    """Runs a watcher for each query. Use as a context manager: leaving it stops the threads and awaits their end."""
+
+    def __init__(
+        self,
+        queries: Sequence[Query],
+        make_watcher: Callable[[Query, Clock], Watcher],
+        make_clock: Callable[[threading.Event], Clock] = RealClock,
+    ) -> None:
+        self._stopped = threading.Event()
+        self._queue: queue.Queue[Batch] = queue.Queue(CAPACITY)
+        clock = make_clock(self._stopped)
+        self._watchers = [make_watcher(query, clock) for query in queries]
+        self._threads = [
+            threading.Thread(target=self._read, args=(query, watcher), name=f"watch {query}", daemon=True)
+            for query, watcher in zip(queries, self._watchers, strict=True)
+        ]
+
+    def __enter__(self) -> Pump:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def take(self, seconds: float) -> Batch | None:
+        """The next batch, waiting for it at most so long; None where none came."""
+        now = time.monotonic()
+        for watcher in self._watchers:
+            watcher.expire(now)
+        try:
+            return self._queue.get(timeout=seconds) if seconds > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return None
+
+    def stop(self) -> None:
+        """End all watches: blocked reads and pauses return at once. A thread amid a connect is left to die with us."""
+        self._stopped.set()
+        for watcher in self._watchers:
+            watcher.stop()
+        deadline = time.monotonic() + JOIN_SECONDS
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
+            with contextlib.suppress(queue.Empty):  # a reader may be blocked on the full queue
+                self._queue.get(timeout=0.005)
+
+    def _read(self, query: Query, watcher: Watcher) -> None:
+        try:
+            for signals in watcher.batches():
+                self._queue.put(Batch(query, signals))
+                if self._stopped.is_set():
+                    return
+        except Exception as error:  # the main thread decides what it means
+            self._queue.put(Batch(query, [], error))

@@ -1,0 +1,77 @@
+"""RFC 4180 with a header once: time, event, namespace where several are watched, then all of the server's columns.
+
+A cell that a spreadsheet would run as a formula gets a leading `'` (protocol.md, Security 2); control characters are
+left out and line breaks become blanks, so that an event is a line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+
+from kwatch.columns import age, age_index, heading, plain
+from kwatch.model import Change, Column, Environment, Query, Row
+from kwatch.sinks import QuietSink, SinkOptions
+from kwatch.text import one_line
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+class CsvSink(QuietSink):
+    """The header is that of the first event; columns that the server changes later are matched by name."""
+
+    def __init__(self, options: SinkOptions, env: Environment) -> None:
+        self._write = env.stdout.write
+        self._options = options
+        self._header: list[str] = []
+        self._columns: tuple[Column, ...] | None = None
+        self._places: list[int] = []
+        self._age = -1
+
+    def change(self, query: Query, changes: Sequence[Change]) -> int:
+        """One write for them all."""
+        text = io.StringIO()
+        write_row = csv.writer(text).writerow
+        now = datetime.now(timezone.utc)
+        for change in changes:
+            if change.state.columns is not self._columns:
+                self._use(change.state.columns, write_row)
+            write_row(self._record(change, now))
+        self._write(text.getvalue().encode(errors="backslashreplace"))
+        return len(changes)
+
+    def _use(self, columns: tuple[Column, ...], write_row: Callable[[list[str]], object]) -> None:
+        names = [one_line(heading(column)) for column in columns]
+        if not self._header:
+            self._header = names
+            if self._options.headers:
+                write_row([*self._prefix("time", "event", "namespace"), *map(self._safe, names)])
+        self._columns = columns
+        self._age = age_index(columns)
+        self._places = [names.index(name) if name in names else -1 for name in self._header]
+
+    def _record(self, change: Change, now: datetime) -> list[str]:
+        row: Row = change.state
+        cells = [self._cell(row, place, now) for place in self._places]
+        time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return [*self._prefix(time, change.type, self._safe(change.key[0])), *cells]
+
+    def _prefix(self, time: str, event: str, namespace: str) -> list[str]:
+        return [time, event, namespace] if self._options.show_namespace else [time, event]
+
+    def _cell(self, row: Row, place: int, now: datetime) -> str:
+        if not 0 <= place < len(row.cells):
+            return ""
+        if place == self._age and not row.cells[place]:
+            return age(row.created, now)
+        return self._safe(plain(row.cells[place]))
+
+    def _safe(self, text: str) -> str:
+        if self._options.csv_raw:
+            return text
+        guarded = text.startswith(_FORMULA) and not _NUMBER.fullmatch(text)
+        return ("'" if guarded else "") + one_line(text)

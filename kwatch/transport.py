@@ -1,0 +1,298 @@
+"""HTTP by requests, made to stream: bytes as they arrive, an end at once when asked, credentials to one origin only.
+
+One Transport serves one watch and is used by one thread; `abort` may be called from any. Nothing of the process's
+environment decides where requests go or whom they trust (`trust_env` is off: a netrc or REQUESTS_CA_BUNDLE would win
+over the cluster's own settings).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import socket
+import ssl
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from kwatch import __version__
+from kwatch.cluster.credentials import Credentials
+from kwatch.cluster.kubeconfig import Connection
+from kwatch.cluster.tls import ssl_context
+from kwatch.errors import Cut, FrameTooLong, Overdue, TransportError, Unreachable, Untrusted
+from kwatch.protocol.session import Request, api_error
+from kwatch.text import brief
+
+CONNECT_SECONDS = 10.0
+READ_SIZE = 65536
+MAX_PAGE = 1 << 30
+"""Bytes a list's page may have, decompressed. A page of 500 objects of the 1.5 MiB that etcd allows stays under it."""
+MAX_ERROR_BODY = 65536
+USER_AGENT = f"kwatch/{__version__} ({sys.platform}/{platform.machine()})"
+
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 3}
+SOCKET_OPTIONS = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in _KEEPALIVE.items()
+        if hasattr(socket, name)
+    ),
+]
+
+
+class Transport:
+    """Sends a session's requests to one cluster. Errors: TransportError's subclasses, FrameTooLong, ConfigError."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._server = connection.server
+        self._credentials = connection.credentials
+        self._socket: socket.socket | None = None
+        self._deadline = float("inf")
+        self._aborted = False
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.auth = _Auth(connection.credentials)
+        self._session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+        adapter = _Adapter(connection, self._connected)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def send(self, request: Request) -> Response:
+        """The answer to `request`, once its headers are there; close it after use (it is a context manager)."""
+        if request.renew:
+            self._credentials.renew()
+        self._deadline = time.monotonic() + request.deadline
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+                response = self._session.get(
+                    self._server + request.path,
+                    params=request.parameters,
+                    headers={"Accept": request.accept},
+                    timeout=(CONNECT_SECONDS, request.silence),
+                    stream=True,
+                    allow_redirects=False,
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._unanswered(error) from error
+        return Response(response, self)
+
+    def get(self, path: str, accept: str) -> bytes:
+        """The whole body of a 200 answer to a GET. Raises ApiError for any other answer."""
+        with self.send(Request("get", path, accept)) as response:
+            if response.status != 200:
+                raise api_error(path, response.status, response.read_error())
+            return response.read()
+
+    def abort(self) -> None:
+        """End whatever exchange is going on, at once, from any thread: a blocked read returns."""
+        self._aborted = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it may be closed already
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def expire(self, now: float) -> None:
+        """End the exchange if it is past its deadline at `now` (time.monotonic), from any thread (fault 24)."""
+        if now > self._deadline:
+            self._deadline = float("inf")
+            self.abort()
+
+    def close(self) -> None:
+        """Release all connections."""
+        self._session.close()
+
+    def _connected(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    def _finished(self) -> None:
+        self._deadline, self._aborted = float("inf"), False
+
+    def _unanswered(self, error: BaseException) -> TransportError:
+        overdue = self._aborted or _is_timeout(error)
+        self._finished()
+        reason = _reason(error)
+        if _find(error, ssl.SSLCertVerificationError):
+            text = f"{self._server} has a certificate that the cluster's CA does not confirm: {reason}"
+            return Untrusted(f"{text}; check certificate-authority in the kubeconfig, or the address", reason)
+        if overdue and not _find(error, urllib3.exceptions.ConnectTimeoutError):
+            return Overdue(f"{self._server} did not answer in time", reason)
+        text = f"can't connect to {self._server}: {reason}"
+        return Unreachable(
+            f"{text}; check the address (--server, or the kubeconfig's context) and that it runs", reason
+        )
+
+
+class Response:
+    """An answer whose headers are there. Iterate `chunks` or `read` it, then close."""
+
+    def __init__(self, response: requests.Response, transport: Transport) -> None:
+        self._response = response
+        self._transport = transport
+        self.status = response.status_code
+
+    @property
+    def retry_after(self) -> float | None:
+        """The Retry-After header where it is a number of seconds, as the API server's is."""
+        value = self._response.headers.get("Retry-After", "").strip()
+        return float(value) if value.isdecimal() else None
+
+    @property
+    def warnings(self) -> list[str]:
+        """The texts of the answer's Warning headers (`299 - "text"`), made inert."""
+        values = self._response.raw.headers.getlist("Warning")
+        return [brief(value.split('"')[1] if value.count('"') > 1 else value) for value in values]
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body's pieces as they arrive, content-encoding undone. Raises Cut or Overdue."""
+        raw = self._response.raw
+        try:
+            while data := raw.read1(READ_SIZE, decode_content=True):
+                yield data
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._broken(error) from error
+        if self._transport._aborted:
+            raise self._broken(None)
+
+    def read(self, limit: int = MAX_PAGE) -> bytes:
+        """The whole body. Raises FrameTooLong over `limit` bytes, decompressed."""
+        parts, length = [], 0
+        for data in self.chunks():
+            length += len(data)
+            if length > limit:
+                raise FrameTooLong(f"an answer of more than {limit // (1024 * 1024)} MiB")
+            parts.append(data)
+        return b"".join(parts)
+
+    def read_error(self) -> bytes:
+        """The body of an answer that isn't 200, as much of it as is useful; where it's empty, its reason phrase."""
+        parts, length = [], 0
+        with contextlib.suppress(TransportError):
+            for data in self.chunks():
+                parts.append(data)
+                length += len(data)
+                if length > MAX_ERROR_BODY:
+                    break
+        target = self._response.headers.get("Location", "")
+        moved = f"a redirect to {target}, which kwatch doesn't follow" if 300 <= self.status < 400 else ""
+        return moved.encode() or b"".join(parts) or str(self._response.reason).encode()
+
+    def close(self) -> None:
+        """Release the connection: back to the pool if the body was read to its end."""
+        self._transport._finished()
+        self._response.close()
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _broken(self, error: BaseException | None) -> TransportError:
+        if self._transport._aborted or (error and _is_timeout(error)):
+            return Overdue("no data in the time allowed")
+        return Cut(_reason(error) if error else "closed")
+
+
+class _Auth(AuthBase):
+    """Puts the Authorization header on requests; the session never leaves the configured origin."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if value := self._credentials.authorization():
+            request.headers["Authorization"] = value
+        return request
+
+
+class _Adapter(HTTPAdapter):
+    """One TLS context, one set of socket options, and word of each socket that connects."""
+
+    def __init__(self, connection: Connection, connected: Any) -> None:
+        self._connection = connection
+        self._connected = connected
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
+        """As the base, with the connection's TLS context and sockets that report themselves."""
+        if self._connection.server.startswith("https:"):
+            pool_kwargs["ssl_context"] = ssl_context(self._connection)
+        if self._connection.tls_server_name:
+            pool_kwargs["server_hostname"] = self._connection.tls_server_name
+        pool_kwargs["socket_options"] = SOCKET_OPTIONS
+        super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
+        self.poolmanager.pool_classes_by_scheme = _reporting_pools(self._connected)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Nothing: the TLS context alone decides; the base would add certifi's authorities to the cluster's."""
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The host alone, for the same reason."""
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {}
+
+
+def _reporting_pools(connected: Any) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            connected(self.sock)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            connected(self.sock)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """`error` and what it wraps, outermost first; requests and urllib3 wrap in attributes as well as by chaining."""
+    seen: set[int] = set()
+    todo = [error]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, BaseException) and id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            todo += [current.__context__, current.__cause__, getattr(current, "reason", None), *reversed(current.args)]
+
+
+def _find(error: BaseException, kind: type[BaseException]) -> bool:
+    return any(isinstance(cause, kind) for cause in _causes(error))
+
+
+def _is_timeout(error: BaseException) -> bool:
+    return _find(error, TimeoutError) or _find(error, urllib3.exceptions.TimeoutError)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost system error in words: `Connection refused`, not three wrappers of it."""
+    for cause in reversed(list(_causes(error))):
+        if isinstance(cause, ssl.SSLError):
+            return brief(getattr(cause, "verify_message", "") or cause.reason or str(cause))
+        if isinstance(cause, OSError) and cause.strerror:
+            return brief(cause.strerror)
+    return brief(str(error))
