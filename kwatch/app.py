@@ -116,6 +116,8 @@ def _watch(options: Options, connection: Connection, env: Environment) -> ExitCo
     if options.output not in FORMS:
         known = ", ".join(name for name in FORMS if name)
         raise UsageError(f'there is no output "{options.output}"; -o takes {known}')
+    if connection.insecure:
+        _say(env, f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
     queries = _queries(options, connection)
     sink = make(_sink_options(options), env)
     with Pump(queries, lambda query, clock: _watcher(query, options, connection, clock)) as pump:

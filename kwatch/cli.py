@@ -14,6 +14,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import fields
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -95,7 +96,14 @@ _CONNECTION = (
     click.option("--kubeconfig", metavar="FILE", default="", help="Kubeconfig file to use instead of KUBECONFIG."),
     click.option("--context", metavar="NAME", default="", help="Context of the kubeconfig to use."),
     click.option("-s", "--server", metavar="URL", default="", help="Address of the API server."),
+    click.option("--cluster", metavar="NAME", default="", help="Cluster of the kubeconfig to use."),
+    click.option("--user", metavar="NAME", default="", help="User of the kubeconfig to use."),
     click.option("--token", metavar="TOKEN", default="", help="Bearer token to authenticate with."),
+    click.option("--certificate-authority", metavar="FILE", default="", help="The only CA to trust."),
+    click.option("--client-certificate", metavar="FILE", default="", help="Client certificate to authenticate with."),
+    click.option("--client-key", metavar="FILE", default="", help="Its private key."),
+    click.option("--tls-server-name", metavar="NAME", default="", help="Name the server's certificate must have."),
+    click.option("--insecure-skip-tls-verify", is_flag=True, help="Trust any certificate. Says so on each run."),
 )
 _SELECTION = (
     click.option("-n", "--namespace", metavar="NS", type=Names(), multiple=True,
@@ -242,7 +250,8 @@ def _options(given: dict[str, Any]) -> Options:
     from kwatch.app import Options
     from kwatch.cluster.kubeconfig import ConnectionOptions
 
-    connection = {name: given.pop(name) for name in ("kubeconfig", "context", "server", "token") if name in given}
+    known = {each.name for each in fields(ConnectionOptions)}
+    connection = {name: given.pop(name) for name in known & given.keys()}
     return Options(
         namespaces=tuple(name for names in given.pop("namespace") for name in names),
         label_selector=given.pop("selector"),

@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from http.client import HTTPException
 from types import TracebackType
 from typing import Any
 
@@ -57,6 +58,7 @@ class Transport:
 
     def __init__(self, connection: Connection) -> None:
         self._server = connection.server
+        self._note = connection.note
         self._credentials = connection.credentials
         self._socket: socket.socket | None = None
         self._deadline = float("inf")
@@ -289,10 +291,10 @@ def _is_timeout(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost system error in words: `Connection refused`, not three wrappers of it."""
+    """The innermost error in words: `Connection refused`, not three wrappers of it."""
     for cause in reversed(list(_causes(error))):
         if isinstance(cause, ssl.SSLError):
             return brief(getattr(cause, "verify_message", "") or cause.reason or str(cause))
-        if isinstance(cause, OSError) and cause.strerror:
-            return brief(cause.strerror)
+        if isinstance(cause, (OSError, HTTPException)) and (words := getattr(cause, "strerror", "") or str(cause)):
+            return brief(words)
     return brief(str(error))

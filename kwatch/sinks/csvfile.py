@@ -73,5 +73,6 @@ class CsvSink(QuietSink):
     def _safe(self, text: str) -> str:
         if self._options.csv_raw:
             return text
-        guarded = text.startswith(_FORMULA) and not _NUMBER.fullmatch(text)
-        return ("'" if guarded else "") + one_line(text)
+        line = one_line(text)
+        formula = text.startswith(_FORMULA) or line.lstrip().startswith(_FORMULA)
+        return ("'" if formula and not _NUMBER.fullmatch(line) else "") + line

@@ -61,8 +61,10 @@ class RowSink(QuietSink):
     def _cells(self, change: Change) -> list[str]:
         row: Row = change.state
         cells = visible(row, self._indexes)
-        if self._age in self._indexes and (change.synthetic or not row.cells[self._age]):
-            cells[self._indexes.index(self._age)] = age(row.created, datetime.now(timezone.utc))
+        if self._age in self._indexes:
+            place = self._indexes.index(self._age)
+            if change.synthetic or not cells[place]:  # the server's word is of another time, or missing
+                cells[place] = age(row.created, datetime.now(timezone.utc))
         return cells
 
     def _unchanged(self, change: Change) -> bool:

@@ -1,0 +1,260 @@
+"""What the sinks print, byte for byte."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+
+import pyte
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kwatch.model import Change, Column, Connected, Environment, Notice, Query, Resource, Row
+from kwatch.protocol.forms import Document
+from kwatch.sinks import Sink, SinkOptions, make
+
+PODS = Query(Resource("", "v1", "pods", "Pod"), "default")
+COLUMNS = (Column("Name", format="name"), Column("Status"), Column("Age"), Column("Node", priority=1))
+
+
+def row(name: str, status: object = "Running", age: str = "5s", node: str = "node-1") -> Row:
+    return Row(COLUMNS, (name, status, age, node), "2026-11-22T09:57:00Z", {})
+
+
+def change(kind: str, state: object, old: object = None, namespace: str = "default", **more: bool) -> Change:
+    name = state.cells[0] if isinstance(state, Row) else "x"
+    return Change(kind, (namespace, str(name)), f"uid-{name}", "1", state, old, **more)  # type: ignore[arg-type]
+
+
+class Output:
+    """A sink and what it wrote."""
+
+    def __init__(self, output: str = "", *, terminal: bool = False, size: tuple[int, int] = (80, 24), **more: bool):
+        self.stream = io.BytesIO()
+        self.size = size
+        env = Environment(
+            stdout=self.stream,
+            stderr=io.StringIO(),
+            variables={"TERM": "xterm"},
+            stdout_is_terminal=terminal,
+            size=lambda: os.terminal_size(self.size),
+        )
+        self.sink: Sink = make(SinkOptions(output=output, **more), env)  # type: ignore[arg-type]
+
+    def print(self, *changes: Change) -> str:
+        start = len(self.stream.getvalue())
+        self.sink.change(PODS, changes)
+        return self.stream.getvalue()[start:].decode()
+
+
+def test_rows_have_the_event_first_and_kubectls_gaps() -> None:
+    out = Output()
+    assert out.print(change("ADDED", row("web-0")), change("ADDED", row("a-longer-name", "Pending"))) == (
+        "EVENT   NAME            STATUS    AGE\n"
+        "ADDED   web-0           Running   5s\n"
+        "ADDED   a-longer-name   Pending   5s\n"
+    )
+
+
+def test_widths_only_grow_and_the_header_comes_once() -> None:
+    out = Output()
+    out.print(change("ADDED", row("a-longer-name")))
+    assert out.print(change("DELETED", row("b"))) == "DELETED   b               Running   5s\n"
+    assert out.print(change("ADDED", row("b"))) == "ADDED     b               Running   5s\n"
+
+
+def test_the_namespace_column_is_for_several_namespaces() -> None:
+    out = Output(show_namespace=True)
+    assert out.print(change("ADDED", row("a"), namespace="kube-system")).splitlines() == [
+        "EVENT   NAMESPACE     NAME   STATUS    AGE",
+        "ADDED   kube-system   a      Running   5s",
+    ]
+
+
+def test_wide_shows_all_columns() -> None:
+    assert "node-1" in Output("wide").print(change("ADDED", row("a")))
+    assert "node-1" not in Output().print(change("ADDED", row("a")))
+
+
+def test_wide_characters_align() -> None:
+    lines = Output().print(change("ADDED", row("漢字")), change("ADDED", row("abcd"))).splitlines()
+    assert lines[1:] == ["ADDED   漢字   Running   5s", "ADDED   abcd   Running   5s"]
+
+
+def test_a_modified_that_changes_no_printed_cell_but_the_age_prints_nothing() -> None:
+    quiet, loud = Output(), Output(show_unchanged=True)
+    same = change("MODIFIED", row("a", age="9s", node="node-2"), old=row("a"))
+    assert quiet.print(same) == "EVENT   NAME   STATUS   AGE\n"
+    assert "MODIFIED" in loud.print(same)
+    assert "MODIFIED" in Output("wide").print(same)
+    assert "MODIFIED" in quiet.print(change("MODIFIED", row("a", "Failed"), old=row("a")))
+
+
+def test_new_columns_bring_a_new_header() -> None:
+    out = Output()
+    out.print(change("ADDED", row("a")))
+    other = Row((Column("Name"), Column("Phase")), ("b", "Up"), "", {})
+    assert out.print(change("ADDED", other)) == "EVENT   NAME   PHASE\nADDED   b      Up\n"
+
+
+def test_a_row_may_have_more_or_fewer_cells_than_columns() -> None:
+    out = Output()
+    assert out.print(change("ADDED", Row(COLUMNS, ("a", "b", "c", "d", "e"), "", {}))).endswith("ADDED   a      b        c\n")
+    assert out.print(change("ADDED", Row(COLUMNS, ("a",), "", {}))) == "ADDED   a               <unknown>\n"
+
+
+def test_no_headers() -> None:
+    assert Output(headers=False).print(change("ADDED", row("a"))) == "ADDED   a     Running   5s\n"
+
+
+def test_ndjson_is_the_apis_watch_form_and_marks_what_kwatch_concluded() -> None:
+    out = Output("ndjson")
+    text = out.print(change("ADDED", Document({"kind": "Pod", "é": 1})), change("DELETED", Document({}), synthetic=True))
+    assert text == '{"type":"ADDED","object":{"kind":"Pod","é":1}}\n{"type":"DELETED","object":{},"synthetic":true}\n'
+
+
+def test_ndjson_on_a_terminal_has_no_raw_control_characters_and_the_same_values() -> None:
+    hostile = Document({"a": "x\x9b31m\u202ey\x7f\x1b"})
+    text = Output("ndjson", terminal=True).print(change("ADDED", hostile))
+    assert text.rstrip("\n").isprintable()
+    assert json.loads(text)["object"] == hostile.object
+
+
+def records(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def test_csv_has_one_header_and_all_columns() -> None:
+    out = Output("csv", show_namespace=True)
+    first = records(out.print(change("ADDED", row('a"b,c'))))
+    assert first[0] == ["time", "event", "namespace", "NAME", "STATUS", "AGE", "NODE"]
+    assert first[1][1:] == ["ADDED", "default", 'a"b,c', "Running", "5s", "node-1"]
+    assert [record[1] for record in records(out.print(change("DELETED", row("a"))))] == ["DELETED"]
+
+
+def test_csv_columns_that_change_later_are_matched_by_name() -> None:
+    out = Output("csv")
+    out.print(change("ADDED", row("a")))
+    other = Row((Column("Node"), Column("New"), Column("Name")), ("n", "?", "b"), "", {})
+    assert records(out.print(change("ADDED", other)))[0][2:] == ["b", "", "", "n"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@SUM(A1)", "\t=1", "\r=1"])
+def test_csv_cells_that_a_spreadsheet_would_run_are_guarded(text: str) -> None:
+    guarded = records(Output("csv").print(change("ADDED", row("a", text))))[1][3]
+    assert guarded == "'" + text.replace("\t", " ").replace("\r", " ")
+
+
+@pytest.mark.parametrize("text", ["-5", "+1.5", "-1e3", "5s", "<none>"])
+def test_csv_numbers_and_plain_text_stay(text: str) -> None:
+    assert records(Output("csv").print(change("ADDED", row("a", text))))[1][3] == text
+
+
+def test_csv_raw_leaves_cells_alone() -> None:
+    assert records(Output("csv", csv_raw=True).print(change("ADDED", row("a", "=1"))))[1][3] == "=1"
+
+
+hostile = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@given(hostile, hostile, hostile)
+def test_promise_13_no_cell_nor_header_carries_a_control_byte_or_a_formula(name: str, cell: str, header: str) -> None:
+    state = Row((Column(header), Column("Status")), (name, cell), "", {})
+    for output in ("", "csv"):
+        text = Output(output).print(change("ADDED", state))
+        kept = text.replace("\r\n", "") if output else text.replace("\n", "")
+        assert not set(kept) & {chr(code) for code in [*range(32), *range(0x7F, 0xA0), 0x202E, 0x2066]}
+    for record in records(Output("csv").print(change("ADDED", state))):
+        for value in record[2:]:
+            assert not value.startswith(("=", "@", "\t", "\r"))
+
+
+# The live table
+
+
+class Terminal(Output):
+    """A live table on an emulated terminal."""
+
+    def __init__(self, columns: int = 60, lines: int = 10, **more: bool):
+        super().__init__(terminal=True, size=(columns, lines), **more)
+        self.screen = pyte.Screen(columns, lines)
+        self.emulator = pyte.ByteStream(self.screen)
+        self.read = 0
+        self.now = 0.0
+
+    def show(self, *changes: Change, seconds: float = 1.0) -> list[str]:
+        self.sink.change(PODS, changes)
+        self.now += seconds
+        self.sink.tick(self.now)
+        return self.lines()
+
+    def lines(self) -> list[str]:
+        written = self.stream.getvalue()
+        self.emulator.feed(written[self.read :].replace(b"\n", b"\r\n"))
+        self.read = len(written)
+        return [line.rstrip() for line in self.screen.display if line.strip()]
+
+
+def test_live_a_row_changes_in_place_and_a_deleted_one_goes() -> None:
+    terminal = Terminal()
+    terminal.sink.signal(PODS, Connected("1"))
+    assert [line.split()[:2] for line in terminal.show(change("ADDED", row("b")), change("ADDED", row("a")))] == [
+        ["NAME", "STATUS"],
+        ["a", "Running"],
+        ["b", "Running"],
+        ["pods:", "2"],
+    ]
+    changed = terminal.show(change("MODIFIED", row("b", "Failed")), change("DELETED", row("a")))
+    assert [line.split()[:2] for line in changed[:-1]] == [["NAME", "STATUS"], ["b", "Failed"]]
+    assert changed[-1].startswith("pods: 1 · 4 events · live")
+
+
+def test_live_only_changed_lines_are_written_again() -> None:
+    terminal = Terminal()
+    terminal.show(*[change("ADDED", row(f"pod-{index}")) for index in range(4)])
+    before = len(terminal.stream.getvalue())
+    terminal.show(change("MODIFIED", row("pod-2", "Failed")), seconds=0.2)
+    written = terminal.stream.getvalue()[before:].decode()
+    assert "pod-2" in written
+    assert "pod-1" not in written
+
+
+def test_live_more_rows_than_lines_are_counted() -> None:
+    lines = Terminal(lines=10).show(*[change("ADDED", row(f"pod-{index:02}")) for index in range(30)])
+    assert len(lines) <= 10
+    assert lines[-2] == "… 23 more"
+
+
+def test_live_long_lines_are_cut_not_wrapped() -> None:
+    lines = Terminal(columns=30).show(change("ADDED", row("漢" * 30)))
+    assert len(lines) == 3
+    assert lines[1].endswith("…")
+
+
+def test_live_notices_are_in_the_status_line_and_inert() -> None:
+    terminal = Terminal()
+    terminal.sink.signal(PODS, Notice("pods: connection lost (\x1b[2J)"))
+    assert "connection lost ([2J)" in terminal.show()[-1]
+
+
+def test_live_the_cursor_is_hidden_and_given_back_below_the_table() -> None:
+    terminal = Terminal()
+    terminal.show(change("ADDED", row("a")))
+    terminal.lines()
+    assert terminal.screen.cursor.hidden
+    terminal.sink.close()
+    lines = terminal.lines()
+    assert not terminal.screen.cursor.hidden
+    assert terminal.screen.cursor.y == len(lines)
+
+
+def test_live_a_resize_draws_the_table_again() -> None:
+    terminal = Terminal()
+    terminal.show(change("ADDED", row("a")))
+    terminal.size = (40, 8)
+    terminal.screen.resize(8, 40)
+    lines = terminal.show()
+    assert [line.split()[0] for line in lines][-3:] == ["NAME", "a", "pods:"]

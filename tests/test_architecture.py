@@ -1,0 +1,103 @@
+"""The layers: imports point down only, and the pure ones import neither time nor chance nor I/O."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "kwatch"
+
+LAYERS = {
+    "kwatch": 0,
+    "kwatch.errors": 0,
+    "kwatch.model": 0,
+    "kwatch.text": 0,
+    "kwatch.columns": 1,
+    "kwatch.retry": 1,
+    "kwatch.store": 1,
+    "kwatch.protocol": 1,
+    "kwatch.cluster": 2,
+    "kwatch.transport": 2,
+    "kwatch.watcher": 2,
+    "kwatch.pump": 3,
+    "kwatch.sinks": 4,
+    "kwatch.sandbox": 4,
+    "kwatch.app": 5,
+    "kwatch.cli": 6,
+    "kwatch.__main__": 7,
+}
+"""A module has the layer of its longest prefix here."""
+
+IMPURE = {"time", "random", "socket", "threading", "select", "requests", "urllib3", "click", "yaml", "subprocess", "queue"}
+ALLOWED = {
+    "click": {"kwatch.cli"},
+    "requests": {"kwatch.transport", "kwatch.cluster"},
+    "urllib3": {"kwatch.transport", "kwatch.cluster"},
+    "yaml": {"kwatch.cluster"},
+    "threading": {"kwatch.pump", "kwatch.sandbox", "kwatch.cli"},
+    "tabulate": {"kwatch.sinks"},
+}
+"""Who may import what; `cli` has a thread for a last flush that must not block."""
+
+
+def modules() -> dict[str, ast.Module]:
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = ("kwatch", *path.relative_to(ROOT).with_suffix("").parts)
+        found[".".join(part for part in parts if part != "__init__")] = ast.parse(path.read_text())
+    return found
+
+
+def imports(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            names.add("kwatch.sandbox")  # the one package that imports its own modules relatively
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def home(module: str) -> str:
+    prefixes = [name for name in LAYERS if module == name or module.startswith(f"{name}.")]
+    return max(prefixes, key=len)
+
+
+MODULES = modules()
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_down(module: str) -> None:
+    layer = LAYERS[home(module)]
+    inside = {home(name) for name in imports(MODULES[module]) if name.startswith("kwatch.")}
+    assert {name for name in inside if LAYERS[name] > layer} == set()
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if LAYERS[home(name)] <= 1))
+def test_the_lower_layers_are_pure(module: str) -> None:
+    assert {name.partition(".")[0] for name in imports(MODULES[module])} & IMPURE == set()
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if home(name) == "kwatch.sandbox"))
+def test_the_sandbox_is_the_standard_library_alone(module: str) -> None:
+    roots = {name.partition(".")[0] for name in imports(MODULES[module])}
+    assert roots - set(sys.stdlib_module_names) <= {"kwatch"}
+    assert {home(name) for name in imports(MODULES[module]) if name.startswith("kwatch")} <= {"kwatch", "kwatch.sandbox"}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_libraries_are_used_where_they_belong(module: str) -> None:
+    used = {name.partition(".")[0] for name in imports(MODULES[module])}
+    assert {name for name in used if name in ALLOWED and home(module) not in ALLOWED[name]} == set()
+
+
+@pytest.mark.parametrize("sink", sorted(name for name in MODULES if name.startswith("kwatch.sinks.")))
+def test_a_sink_knows_no_other_sink_and_nothing_above_layer_1(sink: str) -> None:
+    used = {name for name in imports(MODULES[sink]) if name.startswith("kwatch.")}
+    assert all(LAYERS[home(name)] <= 1 or home(name) == "kwatch.sinks" for name in used)
+    assert {name for name in used if name in MODULES and name.startswith("kwatch.sinks.")} == set()
