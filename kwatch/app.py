@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kwatch.cluster.discovery import resolve_type
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
-from kwatch.errors import ExitCode, KwatchError, NotFound, Terminated, UsageError
+from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, UsageError
 from kwatch.model import Change, Clock, Connected, Environment, Notice, Query, Resource, Signal, Synced
 from kwatch.protocol.forms import Form, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
@@ -21,6 +22,8 @@ from kwatch.watcher import Watcher
 
 TICK_SECONDS = 0.1
 """How often the main thread looks at the clock, the terminal and whether its reader is still there."""
+LATE_SECONDS = 0.05
+"""How late a line may reach stdout, for the sake of larger writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +108,20 @@ def _say(env: Environment, text: str) -> None:
 
 @contextlib.contextmanager
 def _sandbox(port: int, scenario: str, options: Mapping[str, float]) -> Iterator[str]:
-    from kwatch.sandbox import Cluster, Server, play
+    from kwatch.sandbox.play import playing
+    from kwatch.sandbox.scenarios import SCENARIOS
 
-    cluster = Cluster()
-    with Server(cluster, port=port) as server, play(scenario, cluster, **options):
-        yield server.url
+    if scenario not in SCENARIOS:
+        raise UsageError(f'there is no scenario "{scenario}"; choose one of {", ".join(SCENARIOS)}')
+    if options and scenario != "churn":
+        raise UsageError("--objects and --rate are for --scenario churn alone")
+    try:
+        with playing(scenario, port, **options) as server:
+            yield server.url
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise ConfigError(f"port {port}: {error.strerror}; choose another with --port, or leave it out") from error
 
 
 def _watch(options: Options, connection: Connection, env: Environment) -> ExitCode:
@@ -202,13 +214,20 @@ class _Run:
             now = time.monotonic()
             if now >= ends:
                 return ExitCode.OK
-            if batch := pump.take(min(TICK_SECONDS, ends - now)):
-                self._handle(batch)
+            self._take_all(pump, min(TICK_SECONDS, ends - now))
             self._sink.tick(time.monotonic())
             self._env.stdout.flush()
             if self._env.stdout_closed():
                 return ExitCode.PIPE_CLOSED
         return ExitCode.OK
+
+    def _take_all(self, pump: Pump, seconds: float) -> None:
+        """Wait so long for something; then all that is there, but no longer than output may be late."""
+        batch = pump.take(seconds)
+        late = time.monotonic() + LATE_SECONDS
+        while batch:
+            self._handle(batch)
+            batch = pump.take(0) if not self._counted() and time.monotonic() < late else None
 
     def _handle(self, batch: Batch) -> None:
         """Changes in runs, as they stand between the other signals."""

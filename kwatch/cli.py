@@ -80,13 +80,13 @@ class WatchByDefault(click.Group):
         parser = watch.make_parser(click.Context(watch, resilient_parsing=True))
         parser.ignore_unknown_options = True
         try:
-            words = parser.parse_args(list(args))[1]
+            word = parser.parse_args(list(args))[0].get("type")
         except click.UsageError:
-            words = []
-        if words and words[0] in self.commands:
+            word = None
+        if word in self.commands:
             rest = list(args)
-            rest.remove(words[0])
-            return [words[0], *rest]
+            rest.remove(word)
+            return [word, *rest]
         return ["watch", *args]
 
 

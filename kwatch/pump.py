@@ -75,14 +75,17 @@ class Pump:
         self.stop()
 
     def take(self, seconds: float) -> Batch | None:
-        """The next batch, waiting for it at most so long; None where none came."""
+        """The next batch, waiting for it at most so long; None where none came. Ends exchanges that are overdue."""
+        with contextlib.suppress(queue.Empty):
+            return self._queue.get_nowait()
+        if seconds <= 0:
+            return None
         now = time.monotonic()
         for watcher in self._watchers:
             watcher.expire(now)
-        try:
-            return self._queue.get(timeout=seconds) if seconds > 0 else self._queue.get_nowait()
-        except queue.Empty:
-            return None
+        with contextlib.suppress(queue.Empty):
+            return self._queue.get(timeout=seconds)
+        return None
 
     def stop(self) -> None:
         """End all watches: blocked reads and pauses return at once. A thread amid a connect is left to die with us."""

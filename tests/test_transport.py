@@ -209,6 +209,18 @@ def test_fault_25_a_certificate_of_another_authority_is_untrusted(
         assert server.requests == []
 
 
+def test_the_certificate_may_be_asked_for_under_another_name(open_transport: Callable[..., Transport]) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("api.example.com").configure_cert(context)
+    ca = authority.cert_pem.bytes()
+    with ScriptedServer(lambda peer: peer.send(answer(b"{}")), tls=context) as server:
+        with open_transport(server.url, ca=ca, tls_server_name="api.example.com").send(WATCH) as response:
+            assert response.read() == b"{}"
+        with pytest.raises(Untrusted):
+            open_transport(server.url, ca=ca).send(WATCH)
+
+
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_the_clusters_own_ca_wins_over_the_environments(
     variable: str, open_transport: Callable[..., Transport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -82,6 +82,7 @@ class WatchSession:
         self._page_size = page_size
         self._signals: list[Signal] = []
         self._listing = True
+        self._watching = False
         self._token = ""
         self._tokens: set[str] = set()
         self._listed = 0
@@ -174,7 +175,7 @@ class WatchSession:
         `duration` in seconds since the request was sent; `error` is what `next_request` raises if this is the end.
         Of no effect if the session itself gave the stream up.
         """
-        if self._verdict or (self._listing and cause is Cause.ENDED):
+        if self._verdict or (cause is Cause.ENDED and not self._watching):
             return
         if cause is Cause.ENDED and self._lines.unfinished:  # fault 5
             cause, detail = Cause.CUT, "amid an event"
@@ -279,6 +280,7 @@ class WatchSession:
     # Requests
 
     def _list_request(self, delay: float, renew: bool) -> Request:
+        self._watching = False
         if not self._token:
             self._store.begin_list()
         paging = {"limit": str(self._page_size) if self._page_size else "", "continue": self._token}
@@ -286,6 +288,7 @@ class WatchSession:
         return Request("list", self._query.path, self._form.accept, parameters, delay, renew=renew)
 
     def _watch_request(self, delay: float, chance: float, renew: bool) -> Request:
+        self._watching = True
         self._lines, self._heard, self._floor = LineDecoder(), False, self._resume
         low, high = WATCH_SECONDS
         self._seconds = seconds = int(low + (high - low) * chance)

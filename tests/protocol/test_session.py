@@ -49,8 +49,7 @@ class Driver:
         self.signals: list[Signal] = []
         if first or version:
             assert self.ask().verb == "list"
-            self.session.receive_page(listing(version, *first))
-            self.ask()
+            self.page(listing(version, *first))
 
     def ask(self) -> Request:
         self.request = self.session.next_request(self.now, 0.5)
@@ -70,11 +69,11 @@ class Driver:
 
     def status(self, code: int, answer: bytes = b"", wait: float | None = None) -> Request:
         self.session.receive_status(code, answer, wait)
-        return self.ask()
+        return self.end(seconds=0.1)
 
     def page(self, answer: bytes) -> Request:
         self.session.receive_page(answer)
-        return self.ask()
+        return self.end(seconds=0.1)
 
     def _collect(self) -> None:
         self.signals += self.session.signals()

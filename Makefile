@@ -1,0 +1,51 @@
+# Each target sets up what it needs: an environment of its own in .venv, made again when setup.cfg changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FLOORS := .venv-floors
+OLDEST := $(firstword $(foreach python,python3.10 $(PYTHON),$(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
+
+.PHONY: help demo test floors lint format clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV)/.kwatch  ## kwatch's live table, watching a rollout in an API server inside the same process
+	@echo 'kwatch demo: a Deployment rolls over, in an API server inside this process; on a terminal Ctrl-C ends it.'
+	@if [ -t 1 ]; then $(BIN)/kwatch demo; code=$$?; [ $$code -eq 130 ] || exit $$code; \
+	else $(BIN)/kwatch demo --duration 20s; fi
+
+test: lint  ## lint, format check, types, and all tests
+	@echo 'Running all tests.'
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## lint, format check and types alone
+	@echo 'Checking lint, format and types.'
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+floors:  ## the tests with the oldest versions of the libraries that setup.cfg allows, on the oldest Python there is
+	@echo 'Running the tests with the oldest libraries that setup.cfg allows, on $(OLDEST).'
+	$(OLDEST) -m venv $(FLOORS)
+	$(FLOORS)/bin/python -m pip install --quiet --constraint tests/floors.txt --editable '.[test]'
+	$(FLOORS)/bin/python -m pytest -q
+
+format: $(VENV)/.dev  ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) $(FLOORS) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.kwatch: setup.cfg
+	@echo 'Setting up $(VENV) with kwatch.'
+	@$(PYTHON) -c 'import sys; sys.exit("kwatch needs Python 3.10 or newer; name one with make PYTHON=...") if sys.version_info < (3, 10) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.kwatch
+	@echo 'Adding the tools for tests and checks to $(VENV).'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@

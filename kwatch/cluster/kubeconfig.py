@@ -1,0 +1,284 @@
+"""From flags, KUBECONFIG and ~/.kube/config to one Connection: where the server is, whom to trust, who kwatch is.
+
+The rules are kubectl's (client-go `clientcmd/client_config.go`, checked against kubectl 1.32), stricter where kubectl
+guesses: a context, cluster or user that is named must exist. Everything wrong is a ConfigError, a line each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kwatch.cluster.credentials import Credentials, NoCredentials, TokenFile, basic, bearer, sendable
+from kwatch.cluster.files import config_error, read
+from kwatch.cluster.kubefile import Entry, Kubeconfig, load
+from kwatch.errors import ConfigError
+
+DEFAULT_SERVER = "http://localhost:8080"
+"""Where kubectl goes with no configuration at all."""
+
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+_PRIVATE_KEY = b"PRIVATE KEY-----"
+_SHOWN = 8
+_NOT_YET = {
+    "cluster": {"proxy-url": "goes through a proxy-url, which kwatch doesn't do yet; use a context without one"},
+    "user": dict.fromkeys(
+        ("as", "as-uid", "as-groups", "as-user-extra"),
+        "impersonates another user, which kwatch doesn't do yet; use a context whose user doesn't",
+    ),
+}
+_PLUGINS = {"exec": "an exec credential plugin", "auth-provider": "an auth-provider plugin"}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """The connection flags as given, "" and False where not. Paths are relative to the current folder."""
+
+    kubeconfig: str = ""
+    context: str = ""
+    cluster: str = ""
+    user: str = ""
+    server: str = ""
+    token: str = field(default="", repr=False)
+    tls_server_name: str = ""
+    certificate_authority: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    insecure_skip_tls_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """All that a transport needs. PEM fields are b"" where there is none; `ca` b"" trusts what the system trusts.
+
+    `server` has no trailing slash and keeps its path prefix. `namespace` "" means that the context names none.
+    `tls_server_name` is the name to ask for and to check instead of the server's own. Over plain http nothing secret
+    is here to send, as in kubectl. `note`: why the server is a mere default, for the error when it doesn't answer.
+    """
+
+    server: str
+    namespace: str = ""
+    context: str = ""
+    ca: bytes = field(default=b"", repr=False)
+    client_certificate: bytes = field(default=b"", repr=False)
+    client_key: bytes = field(default=b"", repr=False)
+    credentials: Credentials = field(default_factory=NoCredentials)
+    insecure: bool = False
+    tls_server_name: str = ""
+    note: str = ""
+
+
+def resolve(options: ConnectionOptions, env: Mapping[str, str], home: Path | None = None) -> Connection:
+    """The connection that kubectl would make. `home` is where ~ is, from HOME in `env` by default.
+
+    Files are read now, token files again later (see `TokenFile`). Raises ConfigError.
+    """
+    config = _kubeconfig(options, env, home)
+    context = _context(options, config)
+    cluster = _cluster(options, config, context)
+    user = _named(config.users, "user", options.user, context, config)
+    _refuse_what_is_not_yet(cluster, user)
+    server, note = _server(options, env, config, cluster)
+    plain = Connection(server, context.text("namespace"), context.name, note=note)
+    if not server.startswith("https://"):
+        return plain  # client-go gives no credential away to a plain connection
+    ca, insecure = _trust(options, cluster)
+    certificate, key = _identity(options, user)
+    return replace(
+        plain,
+        ca=ca,
+        client_certificate=certificate,
+        client_key=key,
+        credentials=_credentials(options, user),
+        insecure=insecure,
+        tls_server_name=_tls_server_name(options, cluster),
+    )
+
+
+def _tls_server_name(options: ConnectionOptions, cluster: Entry) -> str:
+    """`--server` alone drops the cluster's: it names another server."""
+    return options.tls_server_name or ("" if options.server else cluster.text("tls-server-name"))
+
+
+def _kubeconfig(options: ConnectionOptions, env: Mapping[str, str], home: Path | None) -> Kubeconfig:
+    if options.kubeconfig:
+        return load([Path(options.kubeconfig)], required=True)
+    listed = [Path(name) for name in env.get("KUBECONFIG", "").split(os.pathsep) if name]
+    if env.get("KUBECONFIG"):
+        return load(listed)
+    folder = home or (Path(env["HOME"]) if env.get("HOME") else None)
+    return load([folder / ".kube" / "config"] if folder else [])
+
+
+def _context(options: ConnectionOptions, config: Kubeconfig) -> Entry:
+    name = options.context or config.current_context
+    if name in config.contexts and name:
+        return config.contexts[name]
+    if name:
+        raise _not_found("context", name, config.contexts, f"{config}:")
+    if options.server or options.cluster or not (config.contexts or config.clusters):
+        return Entry("context")
+    known = _known("", config.contexts) or "make one with `kubectl config set-context`"
+    raise config_error(f"{config}: no current-context is set; choose one with --context ({known})")
+
+
+def _cluster(options: ConnectionOptions, config: Kubeconfig, context: Entry) -> Entry:
+    if options.server and not options.cluster:  # --server makes up for a cluster that isn't there
+        return config.clusters.get(context.text("cluster"), Entry("cluster"))
+    if context.name and not options.cluster and not context.text("cluster"):
+        raise context.error("names no cluster; add `cluster:` to it, or pass --cluster or --server")
+    return _named(config.clusters, "cluster", options.cluster, context, config)
+
+
+def _named(entries: Mapping[str, Entry], section: str, flag: str, context: Entry, config: Kubeconfig) -> Entry:
+    """The cluster or user the flag names, else the one the context names, else the empty one."""
+    name = flag or context.text(section)
+    if not name:
+        return Entry(section)
+    if name not in entries:
+        where = f"{config}:" if flag else f"{context} names a {section} that isn't there:"
+        raise _not_found(section, name, entries, where)
+    return entries[name]
+
+
+def _not_found(section: str, name: str, entries: Mapping[str, Entry], where: str) -> ConfigError:
+    known = _known(name, entries) or f"there is no {section} at all"
+    return config_error(f'{where} {section} "{name}" doesn\'t exist; {known}')
+
+
+def _known(name: str, entries: Mapping[str, Entry]) -> str:
+    """`did you mean …?` with the nearest names, else the known ones; "" where there are none."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, entries, n=3) if name else []
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    shown = sorted(filter(None, entries))
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return f"known: {', '.join(shown[:_SHOWN])}{more}" if shown else ""
+
+
+def _refuse_what_is_not_yet(*entries: Entry) -> None:
+    """What would change where requests go, or as whom, must not be passed over in silence."""
+    for entry in entries:
+        for key, text in _NOT_YET[entry.section].items():
+            if entry.has(key):
+                raise entry.error(text)
+
+
+def _server(options: ConnectionOptions, env: Mapping[str, str], config: Kubeconfig, cluster: Entry) -> tuple[str, str]:
+    """(base URL, note)."""
+    if options.server:
+        return base_url(options.server, "--server"), ""
+    if cluster.name:
+        server = cluster.text("server")
+        if not server:
+            raise cluster.error("has no server; add `server: https://…` to it, or pass --server")
+        return base_url(server, f"{cluster}: server"), ""
+    return base_url(env.get("KUBERNETES_MASTER") or DEFAULT_SERVER, "KUBERNETES_MASTER"), _default_note(config)
+
+
+def _default_note(config: Kubeconfig) -> str:
+    looked_at = ", ".join(str(path) for path in config.looked_at) or "HOME isn't set"
+    state = "the kubeconfig is empty" if config.files else "no kubeconfig was found"
+    return f"{state} ({looked_at}), so this is the default server; set KUBECONFIG or pass --server"
+
+
+def base_url(url: str, where: str) -> str:
+    """`url` without trailing slash, query and fragment, its path prefix kept. Raises ConfigError naming `where`."""
+    shown = url.rpartition("@")[2].partition("?")[0]  # what stands before an @ is a password
+    if not url.isprintable() or any(character in url for character in " \\"):
+        raise config_error(f"{where}: a URL can't hold blanks, backslashes or control characters; check {shown}")
+    try:
+        parts = urlsplit(url)
+        host, port_is_valid = parts.hostname, parts.port != 0
+    except ValueError:
+        raise config_error(f"{where}: {shown} isn't a valid URL; write it as https://HOST:PORT") from None
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise config_error(f"{where}: {shown} isn't an http:// or https:// URL; write it as https://HOST:PORT")
+    if "@" in parts.netloc:
+        raise config_error(f"{where}: the URL holds a user name; put it and the password into the kubeconfig's user")
+    if not host or not port_is_valid:
+        raise config_error(f"{where}: {shown} names no host or an impossible port; write it as https://HOST:PORT")
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def _trust(options: ConnectionOptions, cluster: Entry) -> tuple[bytes, bool]:
+    """(CA in PEM, insecure). A flag for either replaces both of the cluster's."""
+    if options.certificate_authority and options.insecure_skip_tls_verify:
+        raise config_error("--certificate-authority and --insecure-skip-tls-verify contradict each other; drop one")
+    if options.certificate_authority:
+        return _flag_pem(options.certificate_authority, "--certificate-authority", _CERTIFICATE), False
+    if options.insecure_skip_tls_verify:
+        return b"", True
+    if not cluster.boolean("insecure-skip-tls-verify"):
+        return _entry_pem(cluster, "certificate-authority", _CERTIFICATE), False
+    if cluster.has("certificate-authority") or cluster.has("certificate-authority-data"):
+        raise cluster.error("has both a certificate-authority and insecure-skip-tls-verify; remove one of them")
+    return b"", True
+
+
+def _identity(options: ConnectionOptions, user: Entry) -> tuple[bytes, bytes]:
+    """(client certificate, its key), both in PEM or both empty; a flag replaces the user's file and data."""
+    certificate = _flag_pem(options.client_certificate, "--client-certificate", _CERTIFICATE) or _entry_pem(
+        user, "client-certificate", _CERTIFICATE
+    )
+    if not certificate:
+        return b"", b""
+    key = _flag_pem(options.client_key, "--client-key", _PRIVATE_KEY) or _entry_pem(user, "client-key", _PRIVATE_KEY)
+    if not key:
+        where = "--client-certificate" if options.client_certificate else f"{user}: client-certificate"
+        raise config_error(f"{where} has no key; add client-key or client-key-data, or pass --client-key")
+    return certificate, key
+
+
+def _flag_pem(path: str, flag: str, marker: bytes) -> bytes:
+    return _pem(read(Path(path), flag), f"{flag} {path}", marker) if path else b""
+
+
+def _entry_pem(entry: Entry, key: str, marker: bytes) -> bytes:
+    content, where = entry.material(key)
+    return _pem(content, where, marker) if where else b""
+
+
+def _pem(content: bytes, where: str, marker: bytes) -> bytes:
+    if marker not in content:
+        what = "certificate" if marker is _CERTIFICATE else "private key"
+        raise config_error(f"{where} holds no {what} in PEM; it must have a `-----BEGIN …{what.upper()}-----` line")
+    return content
+
+
+def _credentials(options: ConnectionOptions, user: Entry) -> Credentials:
+    """The flag, else the user's token file, token, or password. A plugin counts only where there is none of these.
+
+    `--token` wins over a tokenFile, which in kubectl (1.32) it doesn't.
+    """
+    if options.token:
+        return bearer(options.token, "--token")
+    token, path = user.text("token"), user.path("tokenFile")
+    username, password = user.text("username"), user.text("password")
+    if (token or path) and (username or password):
+        raise user.error("has both a token and a username or password; remove one of them")
+    if path:
+        return _token_file(path, token, user)
+    if token:
+        return bearer(token, str(user))
+    if username or password:
+        return basic(username, password, str(user))
+    for key, plugin in _PLUGINS.items():
+        if user.has(key):
+            raise user.error(f"uses {plugin}, which kwatch doesn't run yet; pass --token, or choose another --user")
+    return NoCredentials()
+
+
+def _token_file(path: Path, token: str, user: Entry) -> TokenFile:
+    """As in client-go the file wins, and the inline token serves while the file gives none."""
+    credentials = TokenFile(path, fallback=sendable(token, str(user)))
+    try:
+        credentials.authorization()
+    except ConfigError as error:
+        raise config_error(f"{user}: {error}") from None
+    return credentials

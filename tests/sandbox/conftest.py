@@ -1,0 +1,29 @@
+"""A cluster, a server on it and a client of it; whatever a test leaves open fails it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sandbox.wire import Client, eventually
+
+from kwatch.sandbox import Cluster, Server
+
+
+@pytest.fixture
+def cluster():
+    return Cluster(record=True, seed=1)
+
+
+@pytest.fixture
+def server(cluster):
+    with Server(cluster) as server:
+        yield server
+    eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("sandbox-")], patience=1)
+
+
+@pytest.fixture
+def client(server):
+    client = Client(server)
+    yield client
+    client.close()

@@ -1,0 +1,385 @@
+"""The command against the sandbox: what a user types, sees, and gets as exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from command import Running, kwatch, variables
+
+from kwatch.sandbox import Cluster, Fault, Server
+
+GREETING = "héllo 漢字 🚀"
+
+
+def pod(name: str, namespace: str = "default", **labels: str) -> dict:
+    metadata = {"name": name, "namespace": namespace, "labels": labels, "annotations": {"greeting": GREETING}}
+    return {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    cluster = Cluster()
+    for index in range(3):
+        cluster.create("pods", pod(f"web-{index}", app="web"))
+    cluster.create("pods", pod("db-0", "other", app="db"))
+    return cluster
+
+
+@pytest.fixture
+def server(cluster: Cluster) -> Iterator[Server]:
+    with Server(cluster) as server:
+        yield server
+
+
+def names(text: str) -> list[str]:
+    return [json.loads(line)["object"]["metadata"]["name"] for line in text.splitlines()]
+
+
+# Selection and output
+
+
+def test_rows_of_one_namespace(server: Server, tmp_path: Path) -> None:
+    run = kwatch(["pods", "-n", "default", "-s", server.url, "--count", "3"], tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    lines = [line.split() for line in run.stdout.splitlines()]
+    assert lines[0] == ["EVENT", "NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+    assert [line[:4] for line in lines[1:]] == [["ADDED", f"web-{index}", "0/1", "Pending"] for index in range(3)]
+
+
+def test_rows_of_all_namespaces_and_wide(server: Server, tmp_path: Path) -> None:
+    run = kwatch(["po", "-A", "-o", "wide", "-s", server.url, "--count", "4"], tmp_path)
+    header, *rows = [line.split() for line in run.stdout.splitlines()]
+    assert header[:3] == ["EVENT", "NAMESPACE", "NAME"]
+    assert header[-6:] == ["IP", "NODE", "NOMINATED", "NODE", "READINESS", "GATES"]
+    assert [row[1:3] for row in rows] == [["default", f"web-{index}"] for index in range(3)] + [["other", "db-0"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["pods"], ["web-0", "web-1", "web-2"]),
+        (["Pod", "-n", "other"], ["db-0"]),
+        (["pods", "-n", "default,other"], ["db-0", "web-0", "web-1", "web-2"]),
+        (["pods", "-n", "default", "-n", "other"], ["db-0", "web-0", "web-1", "web-2"]),
+        (["po", "-A", "-l", "app=db"], ["db-0"]),
+        (["po", "-A", "--field-selector", "metadata.name=web-1"], ["web-1"]),
+        (["pod", "web-1"], ["web-1"]),
+        (["pod", "web-1", "web-2"], ["web-1", "web-2"]),
+        (["pod/web-1", "pod/web-0"], ["web-0", "web-1"]),
+        (["-n", "other", "pods"], ["db-0"]),
+        (["-n", "other", "watch", "pods.v1."], ["db-0"]),
+        (["watch", "pods", "-n", "other"], ["db-0"]),
+    ],
+)
+def test_selection(arguments: list[str], expected: list[str], server: Server, tmp_path: Path) -> None:
+    count = str(len(expected))
+    run = kwatch([*arguments, "-s", server.url, "-o", "ndjson", "--count", count], tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert sorted(names(run.stdout)) == expected
+
+
+def test_built_in_types_cost_no_discovery_and_others_are_discovered(
+    cluster: Cluster, server: Server, tmp_path: Path
+) -> None:
+    kwatch(["deploy", "-s", server.url, "--duration", "300ms"], tmp_path)
+    assert {request.verb for request in server.requests} == {"list", "watch"}
+    names = {"plural": "widgets", "singular": "widget", "kind": "Widget", "shortNames": ["wd"]}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+    cluster.create("customresourcedefinitions", {"metadata": {"name": "widgets.example.com"}, "spec": spec})
+    cluster.create("widgets", {"metadata": {"name": "one"}})
+    run = kwatch(["wd", "-s", server.url, "-o", "ndjson", "--count", "1"], tmp_path)
+    assert (run.stderr, names_of(run.stdout)) == ("", [("Widget", "one")])
+
+
+def names_of(text: str) -> list[tuple[str, str]]:
+    objects = [json.loads(line)["object"] for line in text.splitlines()]
+    return [(value["kind"], value["metadata"]["name"]) for value in objects]
+
+
+def test_ndjson_drops_managed_fields_unless_asked(server: Server, tmp_path: Path) -> None:
+    arguments = ["pods", "-s", server.url, "-o", "ndjson", "--count", "1"]
+    first = json.loads(kwatch(arguments, tmp_path).stdout)
+    assert (first["type"], first["object"]["kind"], first["object"]["apiVersion"]) == ("ADDED", "Pod", "v1")
+    assert first["object"]["metadata"]["annotations"]["greeting"] == GREETING
+    assert "managedFields" not in first["object"]["metadata"]
+    assert "managedFields" in json.loads(kwatch([*arguments, "--show-managed-fields"], tmp_path).stdout)["object"]["metadata"]
+
+
+def test_csv(server: Server, tmp_path: Path) -> None:
+    run = kwatch(["pods", "-A", "-s", server.url, "-o", "csv", "--count", "4"], tmp_path)
+    header, *records = csv.reader(io.StringIO(run.stdout, newline=""))
+    assert header[:5] == ["time", "event", "namespace", "NAME", "READY"]
+    assert [record[1:4] for record in records][-1] == ["ADDED", "other", "db-0"]
+
+
+def test_secrets_are_redacted_unless_asked(cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    cluster.create("secrets", {"metadata": {"name": "s"}, "data": {"password": "Q0FOQVJZ"}})
+    arguments = ["secrets", "-s", server.url, "-o", "ndjson", "--count", "1"]
+    assert json.loads(kwatch(arguments, tmp_path).stdout)["object"]["data"] == {"password": "<redacted, 6 bytes>"}
+    assert "Q0FOQVJZ" in kwatch([*arguments, "--show-secrets"], tmp_path).stdout
+
+
+def test_watch_only_leaves_out_what_is_there(cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    arguments = ["pods", "-s", server.url, "-o", "ndjson", "--watch-only", "--count", "2", "-v"]
+    with Running(arguments, tmp_path) as run:
+        run.until(lambda: "watching from" in run.stderr)
+        cluster.create("pods", pod("new"))
+        cluster.delete("pods", "default", "web-1")
+        assert run.process.wait(10) == 0
+        events = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [(one["type"], one["object"]["metadata"]["name"]) for one in events] == [("ADDED", "new"), ("DELETED", "web-1")]
+
+
+def test_duration_ends_the_run_with_success(server: Server, tmp_path: Path) -> None:
+    started = time.monotonic()
+    run = kwatch(["pods", "-s", server.url, "--duration", "500ms"], tmp_path)
+    assert (run.returncode, len(run.stdout.splitlines())) == (0, 4)
+    assert 0.5 <= time.monotonic() - started < 5
+
+
+def test_options_have_variables(server: Server, tmp_path: Path) -> None:
+    given = {"KWATCH_SERVER": server.url, "KWATCH_NAMESPACE": "other", "KWATCH_OUTPUT": "ndjson", "KWATCH_COUNT": "1"}
+    assert names(kwatch(["pods"], tmp_path, **given).stdout) == ["db-0"]
+    assert names(kwatch(["pods", "-n", "default"], tmp_path, **given).stdout) == ["web-0"]
+
+
+# Faults, seen from outside
+
+
+def test_a_stream_cut_amid_a_code_point_gives_whole_events_and_one_notice(
+    cluster: Cluster, server: Server, tmp_path: Path
+) -> None:
+    cluster.create("pods", pod("new-x"))
+    address = f"{server.url}/api/v1/pods?watch=1&resourceVersion={cluster.resource_version - 1}&timeoutSeconds=1"
+    event = requests.get(address, timeout=10).content
+    server.script(Fault(cut=event.index("漢".encode()) + 1))
+    arguments = ["pods", "-n", "default", "-o", "ndjson", "--watch-only", "--count", "3", "-s", server.url]
+    with Running(arguments, tmp_path) as run:
+        run.until(lambda: server.watches > 0)
+        for index in range(3):
+            cluster.create("pods", pod(f"new-{index}"))
+        assert run.process.wait(15) == 0
+        assert names(run.stdout) == ["new-0", "new-1", "new-2"]
+        objects = [json.loads(line)["object"] for line in run.stdout.splitlines()]
+        assert {value["metadata"]["annotations"]["greeting"] for value in objects} == {GREETING}
+        [notice] = run.stderr.splitlines()
+    assert "connection lost" in notice
+
+
+def test_a_410_is_relisted_with_a_notice_and_the_right_difference(
+    cluster: Cluster, server: Server, tmp_path: Path
+) -> None:
+    server.script(Fault(cut=0), Fault(expire=True))
+    with Running(["pods", "-s", server.url, "-o", "ndjson", "--count", "5"], tmp_path) as run:
+        run.until(lambda: "connection lost" in run.stderr or "closed the watch" in run.stderr)
+        cluster.delete("pods", "default", "web-0")
+        cluster.create("pods", pod("web-3"))
+        assert run.process.wait(15) == 0
+        events = [json.loads(line) for line in run.stdout.splitlines()][3:]
+        assert [(one["type"], one["object"]["metadata"]["name"], one.get("synthetic")) for one in events] == [
+            ("ADDED", "web-3", None),
+            ("DELETED", "web-0", True),
+        ]
+        assert "no longer has the events since" in run.stderr
+
+
+def test_a_clean_close_is_resumed_without_a_word(cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    server.script(Fault(framing="close", times=None))
+    with Running(["pods", "-s", server.url, "-o", "ndjson", "--count", "6"], tmp_path) as run:
+        for name in ["new-0", "new-1", "new-2"]:
+            run.until(lambda: server.watches > 0)
+            cluster.create("pods", pod(name))
+            if name != "new-2":
+                run.until(lambda name=name: name in run.stdout)
+                seen = len(server.requests)
+                server.disconnect()
+                run.until(lambda seen=seen: len(server.requests) > seen)
+        assert run.process.wait(15) == 0
+        assert names(run.stdout)[3:] == ["new-0", "new-1", "new-2"]
+        assert run.stderr == ""
+
+
+# Ends
+
+
+def test_ctrl_c_in_a_quiet_watch_ends_within_a_second_with_130(server: Server, tmp_path: Path) -> None:
+    with Running(["pods", "-s", server.url, "-v"], tmp_path) as run:
+        run.until(lambda: "watching from" in run.stderr)
+        code, seconds = run.end(signal.SIGINT)
+    assert code == 130
+    assert seconds < 1
+    assert "Traceback" not in run.stderr
+
+
+def test_sigterm_ends_within_a_second_with_143(server: Server, tmp_path: Path) -> None:
+    with Running(["pods", "-s", server.url, "-v"], tmp_path) as run:
+        run.until(lambda: "watching from" in run.stderr)
+        code, seconds = run.end(signal.SIGTERM)
+    assert (code, seconds < 1) == (143, True)
+    assert "Traceback" not in run.stderr
+
+
+def test_a_reader_that_goes_away_ends_the_watch_at_once_with_141(server: Server, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kwatch", "pods", "-s", server.url]
+    watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables(tmp_path))
+    assert watching.stdout is not None
+    assert watching.stderr is not None
+    with watching:
+        assert watching.stdout.readline().startswith(b"EVENT")
+        started = time.monotonic()
+        watching.stdout.close()
+        assert watching.wait(10) == 141
+        assert time.monotonic() - started < 1
+        assert watching.stderr.read() == b""
+
+
+def test_piped_into_head_it_ends_at_once(server: Server, tmp_path: Path) -> None:
+    pipeline = f"{sys.executable} -m kwatch pods -s {server.url} | head -1"
+    run = subprocess.run(
+        ["sh", "-c", pipeline], capture_output=True, text=True, timeout=10, env=variables(tmp_path), check=False
+    )
+    assert run.stdout.startswith("EVENT")
+    assert run.stderr == ""
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["nosuch"], 1, 'the server doesn\'t have a resource type "nosuch"'),
+        (["pdos"], 1, "pods"),
+        (["pods", "nosuch"], 1, 'pods "nosuch" not found in namespace default'),
+        (["pods", "web-0", "-A"], 2, "by name across all namespaces"),
+        (["pods", "-o", "nosuch"], 2, 'there is no output "nosuch"'),
+        (["pods", "--count", "0"], 2, "--count"),
+        (["pods", "--duration", "soon"], 2, "duration"),
+        (["pods,deploy"], 2, "one type at a time"),
+        (["pods/"], 2, "TYPE/NAME"),
+        (["pods", "--nosuch"], 2, "--nosuch"),
+        (["pods", "-l", "=="], 1, "found '=='"),
+        (["pods", "--field-selector", "spec.nope=1"], 1, "field label not supported: spec.nope"),
+        (["pods", "--context", "nosuch"], 1, "nosuch"),
+        (["pods", "--kubeconfig", "/no/such/file"], 1, "/no/such/file"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    arguments: list[str], code: int, text: str, server: Server, tmp_path: Path
+) -> None:
+    run = kwatch([*arguments, "-s", server.url], tmp_path)
+    assert (run.returncode, run.stdout) == (code, "")
+    assert run.stderr.startswith("kwatch: error: ")
+    assert len(run.stderr.splitlines()) == 1
+    assert text in run.stderr
+
+
+def test_a_type_is_asked_for(tmp_path: Path) -> None:
+    run = kwatch(["watch"], tmp_path)
+    assert (run.returncode, len(run.stderr.splitlines())) == (2, 1)
+
+
+def test_a_namespace_that_is_not_there_is_empty_with_a_notice(server: Server, tmp_path: Path) -> None:
+    run = kwatch(["pods", "-n", "nosuch", "-s", server.url, "--duration", "500ms"], tmp_path)
+    assert (run.returncode, run.stdout) == (0, "")
+    assert run.stderr.startswith("kwatch: No resources found in nosuch namespace")
+    assert kwatch(["pods", "-n", "nosuch", "-s", server.url, "--duration", "500ms", "-q"], tmp_path).stderr == ""
+
+
+def test_refusals_say_what_and_what_to_do(cluster: Cluster, tmp_path: Path) -> None:
+    with Server(cluster, token="right") as server:
+        run = kwatch(["pods", "-s", server.url], tmp_path)
+        assert run.returncode == 1
+        assert run.stderr.startswith("kwatch: error: pods in default: 401 Unauthorized; ")
+        assert len(run.stderr.splitlines()) == 1
+    with Server(cluster) as server:
+        server.forbid("list", "pods")
+        run = kwatch(["pods", "-A", "-s", server.url], tmp_path)
+        assert run.returncode == 1
+        assert "cannot list resource" in run.stderr
+        assert "-n NAMESPACE" in run.stderr
+        server.script(Fault(verb="list", status=404))
+        run = kwatch(["deploy", "-s", server.url], tmp_path)
+        assert (run.returncode, len(run.stderr.splitlines())) == (1, 1)
+        assert "deployments.apps in default: 404" in run.stderr
+
+
+def test_a_refused_connection_says_where(tmp_path: Path) -> None:
+    run = kwatch(["pods", "-s", "http://127.0.0.1:1"], tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.startswith("kwatch: error: can't connect to http://127.0.0.1:1: Connection refused; ")
+
+
+def test_a_broken_kubeconfig_says_which_file(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("a: [b\n")
+    run = kwatch(["pods"], tmp_path, KUBECONFIG=str(config))
+    assert (run.returncode, len(run.stderr.splitlines())) == (1, 1)
+    assert str(config) in run.stderr
+
+
+# Demo, sandbox, help
+
+
+def test_the_demo_shows_a_rollout_in_rows(tmp_path: Path) -> None:
+    run = kwatch(["demo", "--duration", "4s", "-o", "ndjson"], tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert {json.loads(line)["type"] for line in run.stdout.splitlines()} >= {"ADDED", "MODIFIED"}
+
+
+def test_the_sandbox_prints_its_address_and_serves_until_ctrl_c(tmp_path: Path) -> None:
+    with Running(["sandbox"], tmp_path) as run:
+        run.until(lambda: run.stdout.endswith("\n"))
+        home = tmp_path / "second"
+        home.mkdir()
+        assert kwatch(["nodes", "-s", run.stdout.strip(), "--count", "1"], home).returncode == 0
+        assert run.end(signal.SIGINT)[0] == 130
+
+
+@pytest.mark.parametrize("scenario", ["nosuch", ""])
+def test_an_unknown_scenario_is_a_usage_error(scenario: str, tmp_path: Path) -> None:
+    run = kwatch(["demo", "--scenario", scenario], tmp_path)
+    assert (run.returncode, len(run.stderr.splitlines())) == (2, 1)
+    assert "rollout" in run.stderr
+
+
+def test_a_port_in_use_is_one_clear_line(server: Server, tmp_path: Path) -> None:
+    run = kwatch(["sandbox", "--port", server.url.rpartition(":")[2]], tmp_path)
+    assert (run.returncode, len(run.stderr.splitlines())) == (1, 1)
+    assert "in use" in run.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], []])
+def test_help_and_version_load_neither_requests_nor_tabulate(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys, runpy, atexit, os\n"
+        f"sys.argv = ['kwatch', *{arguments!r}]\n"
+        "leave = os._exit\n"
+        "os._exit = lambda code: print(sorted({'requests', 'tabulate', 'yaml'} & set(sys.modules))) or leave(code)\n"
+        "runpy.run_module('kwatch', run_name='__main__')\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=variables(tmp_path), check=False
+    )
+    assert run.returncode == 0
+
+
+def test_as_kubectls_plugin_help_shows_that_name(tmp_path: Path) -> None:
+    code = "import sys; sys.argv = ['/usr/bin/kubectl-kwatch', '--help']\nfrom kwatch.cli import main; main()"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=variables(tmp_path), check=False
+    )
+    assert run.stdout.startswith("Usage: kubectl kwatch ")
+    assert os.linesep == "\n"
