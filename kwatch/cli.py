@@ -37,34 +37,22 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 _UNIT_SECONDS = (3600, 60, 1, 0.001)
 
 
-class Duration(click.ParamType):
-    """`30s`, `2m`, `1h30m`, `500ms`, or a number of seconds; as seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds. Fails on anything else."""
-        if isinstance(value, (int, float)):
-            return float(value)
-        if re.fullmatch(r"\d+(\.\d+)?", value):
-            return float(value)
-        match = _DURATION.fullmatch(value)
-        if not value or not match:
-            self.fail(f"{value!r} is not a duration; write 30s, 2m or 1h30m", param, ctx)
-        return sum(float(part or 0) * unit for part, unit in zip(match.groups(), _UNIT_SECONDS, strict=True))
+def duration(text: str) -> float:
+    """Seconds of `30s`, `2m`, `1h30m`, `500ms` or a bare number. Raises click's BadParameter for anything else."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    match = _DURATION.fullmatch(text)
+    if not text or not match:
+        raise click.BadParameter(f"{text!r} is not a duration; write 30s, 2m or 1h30m")
+    return sum(float(part or 0) * unit for part, unit in zip(match.groups(), _UNIT_SECONDS, strict=True))
 
 
-class Names(click.ParamType):
-    """Names with commas between them, as a tuple."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The names. Fails on an empty one."""
-        names = value if isinstance(value, tuple) else tuple(value.split(","))
-        if "" in names:
-            self.fail("a name is empty", param, ctx)
-        return names
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them. Raises click's BadParameter for an empty one."""
+    parts = tuple(text.split(","))
+    if "" in parts:
+        raise click.BadParameter(f"{text!r} holds an empty name")
+    return parts
 
 
 class WatchByDefault(click.Group):
@@ -80,9 +68,9 @@ class WatchByDefault(click.Group):
         parser = watch.make_parser(click.Context(watch, resilient_parsing=True))
         parser.ignore_unknown_options = True
         try:
-            word = parser.parse_args(list(args))[0].get("type")
+            word = str(parser.parse_args(list(args))[0].get("type"))
         except click.UsageError:
-            word = None
+            word = ""
         if word in self.commands:
             rest = list(args)
             rest.remove(word)
@@ -106,7 +94,7 @@ _CONNECTION = (
     click.option("--insecure-skip-tls-verify", is_flag=True, help="Trust any certificate. Says so on each run."),
 )
 _SELECTION = (
-    click.option("-n", "--namespace", metavar="NS", type=Names(), multiple=True,
+    click.option("-n", "--namespace", metavar="NS", type=names, multiple=True,
                  help="Namespace to watch; repeat it or write a,b for several."),
     click.option("-A", "--all-namespaces", is_flag=True, help="Watch all namespaces."),
     click.option("-l", "--selector", metavar="SEL", default="",
@@ -126,7 +114,7 @@ _OUTPUT = (
 )  # fmt: skip
 _ENDING = (
     click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after N events."),
-    click.option("--duration", metavar="TIME", type=Duration(), help="End after TIME: 30s, 2m, 1h30m."),
+    click.option("--duration", metavar="TIME", type=duration, help="End after TIME: 30s, 2m, 1h30m."),
 )
 _NOTICES = (
     click.option("-q", "--quiet", is_flag=True, help="No notices on stderr, only errors."),
@@ -253,7 +241,7 @@ def _options(given: dict[str, Any]) -> Options:
     known = {each.name for each in fields(ConnectionOptions)}
     connection = {name: given.pop(name) for name in known & given.keys()}
     return Options(
-        namespaces=tuple(name for names in given.pop("namespace") for name in names),
+        namespaces=tuple(name for group in given.pop("namespace") for name in group),
         label_selector=given.pop("selector"),
         live=not given.pop("no_live"),
         headers=not given.pop("no_headers"),

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from wcwidth import wcswidth
+
 from kwatch.model import Column, Row
 from kwatch.text import inert, one_line
 
@@ -77,6 +79,11 @@ def human_duration(seconds: int) -> str:
     head, rest = divmod(max(seconds, 0), _UNITS[first])
     tail = rest // _UNITS[second] if second else 0
     return f"{head}{first}{tail}{second}" if tail else f"{head}{first}"
+
+
+def width(text: str) -> int:
+    """Terminal columns that an inert text takes."""
+    return len(text) if text.isascii() else max(wcswidth(text), 0)
 
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 31536000

@@ -244,7 +244,7 @@ class _Adapter(HTTPAdapter):
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> Any:
         """The host alone, for the same reason."""
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
         return host, {}

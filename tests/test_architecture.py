@@ -31,7 +31,19 @@ LAYERS = {
 }
 """A module has the layer of its longest prefix here."""
 
-IMPURE = {"time", "random", "socket", "threading", "select", "requests", "urllib3", "click", "yaml", "subprocess", "queue"}
+IMPURE = {
+    "time",
+    "random",
+    "socket",
+    "threading",
+    "select",
+    "requests",
+    "urllib3",
+    "click",
+    "yaml",
+    "subprocess",
+    "queue",
+}
 ALLOWED = {
     "click": {"kwatch.cli"},
     "requests": {"kwatch.transport", "kwatch.cluster"},
@@ -87,7 +99,10 @@ def test_the_lower_layers_are_pure(module: str) -> None:
 def test_the_sandbox_is_the_standard_library_alone(module: str) -> None:
     roots = {name.partition(".")[0] for name in imports(MODULES[module])}
     assert roots - set(sys.stdlib_module_names) <= {"kwatch"}
-    assert {home(name) for name in imports(MODULES[module]) if name.startswith("kwatch")} <= {"kwatch", "kwatch.sandbox"}
+    assert {home(name) for name in imports(MODULES[module]) if name.startswith("kwatch")} <= {
+        "kwatch",
+        "kwatch.sandbox",
+    }
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

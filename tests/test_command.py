@@ -114,7 +114,10 @@ def test_ndjson_drops_managed_fields_unless_asked(server: Server, tmp_path: Path
     assert (first["type"], first["object"]["kind"], first["object"]["apiVersion"]) == ("ADDED", "Pod", "v1")
     assert first["object"]["metadata"]["annotations"]["greeting"] == GREETING
     assert "managedFields" not in first["object"]["metadata"]
-    assert "managedFields" in json.loads(kwatch([*arguments, "--show-managed-fields"], tmp_path).stdout)["object"]["metadata"]
+    assert (
+        "managedFields"
+        in json.loads(kwatch([*arguments, "--show-managed-fields"], tmp_path).stdout)["object"]["metadata"]
+    )
 
 
 def test_csv(server: Server, tmp_path: Path) -> None:
@@ -139,7 +142,10 @@ def test_watch_only_leaves_out_what_is_there(cluster: Cluster, server: Server, t
         cluster.delete("pods", "default", "web-1")
         assert run.process.wait(10) == 0
         events = [json.loads(line) for line in run.stdout.splitlines()]
-    assert [(one["type"], one["object"]["metadata"]["name"]) for one in events] == [("ADDED", "new"), ("DELETED", "web-1")]
+    assert [(one["type"], one["object"]["metadata"]["name"]) for one in events] == [
+        ("ADDED", "new"),
+        ("DELETED", "web-1"),
+    ]
 
 
 def test_duration_ends_the_run_with_success(server: Server, tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import random
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 import pytest
 
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.model import Change, Environment, Query, Resource
+from kwatch.model import Change, Clock, Environment, Query, Resource
 from kwatch.protocol.forms import ObjectForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump, RealClock
@@ -20,9 +20,7 @@ from kwatch.sinks import SinkOptions, make
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
 
-OBJECTS, EVENTS = 500, 10_000
-
-Event = tuple[str, str, str]
+OBJECTS, EVENTS, AHEAD = 500, 10_000, 40
 
 
 class Impatient(RealClock):
@@ -36,29 +34,28 @@ def without_managed_fields(value: dict) -> dict:
     return value | {"metadata": {key: part for key, part in value["metadata"].items() if key != "managedFields"}}
 
 
-def printed(query: Query, url: str, count: int, meanwhile: Callable[[], None]) -> list[dict]:
-    """The first `count` events that the ndjson sink prints; `meanwhile` is called once the list is there."""
+def printed(query: Query, url: str, count: int, churn: Iterator[None]) -> list[dict]:
+    """The first `count` events that the ndjson sink prints; `churn` is kept a little ahead of the watch."""
     out = io.BytesIO()
     sink = make(SinkOptions(output="ndjson"), Environment(stdout=out, stderr=io.StringIO()))
 
-    def watcher(query: Query, clock: object) -> Watcher:
-        return Watcher(WatchSession(query, ObjectForm()), Transport(Connection(server=url)), clock)  # type: ignore[arg-type]
+    def watcher(query: Query, clock: Clock) -> Watcher:
+        return Watcher(WatchSession(query, ObjectForm()), Transport(Connection(server=url)), clock)
 
-    done = 0
-    churning = threading.Thread(target=meanwhile)
+    done, made = 0, 0
     with Pump([query], watcher, Impatient) as pump:
         while done < count:
             batch = pump.take(30)
             assert batch is not None, f"nothing more after {done} of {count}"
             assert batch.failure is None
             done += sink.change(query, [signal for signal in batch.signals if isinstance(signal, Change)])
-            if done >= OBJECTS and churning.ident is None:
-                churning.start()
-    churning.join()
+            if done >= OBJECTS and done - OBJECTS + AHEAD / 2 > made:
+                made += sum(1 for _ in islice(churn, AHEAD))
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
-def churn(cluster: Cluster, resource: str, events: int, make_one: Callable[[str], dict]) -> None:
+def churn(cluster: Cluster, resource: str, events: int, make_one: Callable[[str], dict]) -> Iterator[None]:
+    """One change a step, `events` in all."""
     rng = random.Random(1)
     live = [f"thing-{index}" for index in range(OBJECTS)]
     for index in range(events):
@@ -70,6 +67,7 @@ def churn(cluster: Cluster, resource: str, events: int, make_one: Callable[[str]
             cluster.delete(resource, "default", live.pop(rng.randrange(len(live))))
         else:
             cluster.patch(resource, "default", rng.choice(live), {"metadata": {"labels": {"step": str(index)}}})
+        yield
 
 
 def pod(name: str) -> dict:
@@ -92,7 +90,7 @@ def test_a_list_of_500_and_the_events_after_it_equal_the_servers_history_though_
     query = Query(Resource("", "v1", resource, kind), "default")
     with Server(cluster) as server:
         server.script(Fault(verb="list", split=700), Fault(cut=cut, times=None))
-        seen = printed(query, server.url, OBJECTS + events, lambda: churn(cluster, resource, events, make_one))
+        seen = printed(query, server.url, OBJECTS + events, churn(cluster, resource, events, make_one))
         cuts = sum(request.verb == "watch" for request in server.requests)
     history = [(kind, without_managed_fields(value)) for kind, value in cluster.history(resource)]
     initial = sorted(history[:OBJECTS], key=lambda event: event[1]["metadata"]["name"])

@@ -182,7 +182,9 @@ def test_fault_24_an_exchange_past_its_deadline_ends_though_bytes_dribble(
                 list(chunks)
 
 
-def test_fault_10_headers_are_waited_for_as_long_as_told_and_no_longer(open_transport: Callable[..., Transport]) -> None:
+def test_fault_10_headers_are_waited_for_as_long_as_told_and_no_longer(
+    open_transport: Callable[..., Transport],
+) -> None:
     request = Request("watch", "/", "application/json", silence=0.2, deadline=60)
     with ScriptedServer(Peer.hold) as server, pytest.raises(Overdue):
         open_transport(server.url).send(request)
@@ -194,7 +196,7 @@ def test_fault_25_a_refused_connection_says_where_and_why(open_transport: Callab
 
 
 def test_fault_25_an_unknown_host_says_where_and_why(open_transport: Callable[..., Transport]) -> None:
-    with pytest.raises(Unreachable, match="can't connect to http://no-such-host.invalid: "):
+    with pytest.raises(Unreachable, match=r"can't connect to http://no-such-host.invalid: "):
         open_transport("http://no-such-host.invalid").send(WATCH)
 
 
@@ -230,12 +232,16 @@ def test_the_clusters_own_ca_wins_over_the_environments(
     bundle = tmp_path / "other.pem"
     bundle.write_bytes(other_ca)
     monkeypatch.setenv(variable, str(bundle))
-    with ScriptedServer(lambda peer: peer.send(answer(b"{}")), tls=context) as server:
-        with open_transport(server.url, ca=ca).send(WATCH) as response:
-            assert response.read() == b"{}"
-    with ScriptedServer(lambda peer: peer.send(answer(b"{}")), tls=other_context) as server:
-        with pytest.raises(Untrusted):
-            open_transport(server.url, ca=ca).send(WATCH)
+    with (
+        ScriptedServer(lambda peer: peer.send(answer(b"{}")), tls=context) as server,
+        open_transport(server.url, ca=ca).send(WATCH) as response,
+    ):
+        assert response.read() == b"{}"
+    with (
+        ScriptedServer(lambda peer: peer.send(answer(b"{}")), tls=other_context) as server,
+        pytest.raises(Untrusted),
+    ):
+        open_transport(server.url, ca=ca).send(WATCH)
 
 
 def test_a_netrc_or_a_proxy_variable_changes_nothing(
@@ -256,16 +262,19 @@ def test_a_redirect_is_not_followed_and_said(open_transport: Callable[..., Trans
         moved = answer(b"", "302 Found", Location=f"{elsewhere.url}/login")
         with ScriptedServer(lambda peer: peer.send(moved)) as server:
             transport = open_transport(server.url, credentials=bearer("CANARY", "the test"))
-            with pytest.raises(ApiError, match="302 a redirect to http.*, which kwatch doesn't follow"):
+            with pytest.raises(ApiError, match=r"302 a redirect to http.*, which kwatch doesn't follow"):
                 transport.get("/api", "application/json")
         assert elsewhere.requests == []
 
 
 def test_a_page_over_its_cap_is_an_error_even_if_it_comes_compressed(open_transport: Callable[..., Transport]) -> None:
     bomb = gzip.compress(b"\0" * 5_000_000)
-    with ScriptedServer(lambda peer: peer.send(answer(bomb, Content_Encoding="gzip"))) as server:
-        with open_transport(server.url).send(WATCH) as response, pytest.raises(FrameTooLong):
-            response.read(limit=1_000_000)
+    with (
+        ScriptedServer(lambda peer: peer.send(answer(bomb, Content_Encoding="gzip"))) as server,
+        open_transport(server.url).send(WATCH) as response,
+        pytest.raises(FrameTooLong),
+    ):
+        response.read(limit=1_000_000)
 
 
 def test_sockets_are_kept_alive_and_the_user_agent_is_kwatchs(open_transport: Callable[..., Transport]) -> None:

@@ -70,13 +70,15 @@ class Response:
         if limit is not None:
             data = data[: max(limit - self._sent, 0)]
         self._sent += len(data)
-        if self._compressor and data:
-            packed = self._compressor.compress(data) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
-        else:
-            packed = data
-        self._send_body(packed, chunk)
+        if data:
+            self._send_body(self._compressed(data), chunk)
         if limit is not None and self._sent >= limit:
             self._interrupt()
+
+    def _compressed(self, data: bytes) -> bytes:
+        if not self._compressor:
+            return data
+        return self._compressor.compress(data) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
 
     def _send_body(self, data: bytes, chunk: int | None = None) -> None:
         if self._fault.split is not None:
@@ -84,7 +86,7 @@ class Response:
                 self._emit(self._framed(piece))
         elif chunk and self._framing == "chunked":
             self._emit(b"".join(map(self._framed, pieces(data, chunk))))
-        elif data:
+        else:
             self._emit(self._framed(data))
 
     def _framed(self, data: bytes) -> bytes:

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from tabulate import DataRow, TableFormat, tabulate
 from wcwidth import wcwidth
 
-from kwatch.columns import age, age_index, heading, shown, visible
+from kwatch.columns import age, age_index, heading, shown, visible, width
 from kwatch.model import Change, Connected, Environment, Key, Listed, Notice, Query, Row, Signal, Synced
 from kwatch.sinks import SinkOptions
 from kwatch.text import inert
@@ -47,6 +47,7 @@ class LiveSink:
         self._what = ""
         self._state = "connecting"
         self._drawn: list[str] = []
+        self._widths: list[int] = []
         self._size = env.size()
         self._changed = True
         self._next_frame = 0.0
@@ -92,7 +93,7 @@ class LiveSink:
     def _draw(self) -> None:
         size = self._env.size()
         if size != self._size:  # what was drawn has been wrapped anew: leave it to the scrollback
-            self._size, self._drawn = size, []
+            self._size, self._drawn, self._widths = size, [], []
             self._write(f"\r{_ERASE_BELOW}")
         lines = self._lines(size.columns, size.lines)
         self._write(_rewrite(self._drawn, lines))
@@ -114,10 +115,18 @@ class LiveSink:
         header = rows[0].columns
         indexes = shown(header, wide=self._options.output == "wide")
         now = datetime.now(timezone.utc)
-        lines = [self._cells(key, row, indexes, now) for (_, key), row in zip(keys, rows, strict=True)]
         names = (["NAMESPACE"] if self._options.show_namespace else []) + [heading(header[index]) for index in indexes]
-        text = tabulate(lines, headers=names, tablefmt=_COLUMNS, disable_numparse=True, stralign="left")
-        return [line.rstrip() for line in text.split("\n")]
+        cells = [self._cells(key, row, indexes, now) for (_, key), row in zip(keys, rows, strict=True)]
+        return self._aligned([names, *cells])
+
+    def _aligned(self, lines: list[list[str]]) -> list[str]:
+        """The lines in columns that are never narrower than before, so that the table doesn't jump."""
+        widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
+        before = self._widths if len(self._widths) == len(widths) else [0] * len(widths)
+        self._widths = [max(pair) for pair in zip(before, widths, strict=True)]
+        ruler = ["-" * width for width in self._widths]
+        text = tabulate([ruler, *lines], tablefmt=_COLUMNS, disable_numparse=True, stralign="left")
+        return [line.rstrip() for line in text.split("\n")[1:]]
 
     def _cells(self, key: Key, row: Row, indexes: Sequence[int], now: datetime) -> list[str]:
         cells = visible(row, indexes)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from wcwidth import wcswidth
-
-from kwatch.columns import age, age_index, heading, shown, visible
+from kwatch.columns import age, age_index, heading, shown, visible, width
 from kwatch.model import Change, Column, Environment, Query, Row
 from kwatch.sinks import QuietSink, SinkOptions
 from kwatch.text import inert
@@ -76,7 +74,7 @@ class RowSink(QuietSink):
         )  # labels and the like may have changed all the same; --show-unchanged prints such rows
 
     def _print(self, lines: list[list[str]]) -> None:
-        sizes = [[_width(cell) for cell in line] for line in lines]
+        sizes = [[width(cell) for cell in line] for line in lines]
         for widths in sizes:
             self._widths = [max(pair) for pair in zip(self._widths, widths, strict=True)]
         rows = [self._aligned(line, widths) for line, widths in zip(lines, sizes, strict=True)]
@@ -92,8 +90,3 @@ class RowSink(QuietSink):
 
 def _cell(row: Row, index: int) -> object:
     return row.cells[index] if index < len(row.cells) else None
-
-
-def _width(text: str) -> int:
-    """Terminal columns that `text` takes."""
-    return len(text) if text.isascii() else max(wcswidth(text), 0)

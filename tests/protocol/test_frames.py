@@ -98,8 +98,8 @@ def test_an_object_where_a_table_was_asked_for_becomes_a_row_of_name_and_age() -
 
 @pytest.mark.parametrize(
     "line",
-    ["nonsense", "[]", "1", '"ADDED"', "{}", '{"type":"ADDED"}', '{"type":1,"object":{}}', '{"type":"ADDED","object":[]}',
-     '{"type":"ADDED","object":{"a":NaN}}', "[" * 100_000, '{"a":' * 100_000],
+    ["nonsense", "[]", "1", '"ADDED"', "{}", '{"type":"ADDED"}', '{"type":1,"object":{}}',
+     '{"type":"ADDED","object":[]}', '{"type":"ADDED","object":{"a":NaN}}', "[" * 100_000, '{"a":' * 100_000],
 )  # fmt: skip
 def test_fault_4_a_line_that_is_no_event_is_malformed_and_nothing_worse(line: str) -> None:
     with pytest.raises(MalformedFrame):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,14 +19,16 @@ def lines_of(pieces: list[bytes]) -> list[str]:
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 odd = st.sampled_from(["\x85", "\u2028", "\u2029", "\x0b", "\x0c", "\r", "é", "漢", "🚀", "\\ud800", '"', "{", "\\n"])
 text = st.lists(odd | st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=30).map("".join)
 
 
-@given(st.lists(text, max_size=8), st.sampled_from(["\n", "\r\n", "\n\n", "\n\r\n"]), st.lists(st.integers(0), max_size=20))
+@given(
+    st.lists(text, max_size=8), st.sampled_from(["\n", "\r\n", "\n\n", "\n\r\n"]), st.lists(st.integers(0), max_size=20)
+)
 def test_lines_do_not_depend_on_where_the_bytes_are_split(contents: list[str], end: str, cuts: list[int]) -> None:
     stream = "".join(content + end for content in contents).encode()
     expected = [line for line in stream.decode().split("\n") if line and line != "\r"]
@@ -61,9 +65,10 @@ def test_bytes_that_are_not_utf8_are_malformed() -> None:
 
 def test_fault_11_a_line_without_end_is_an_error_before_it_fills_the_memory() -> None:
     decoder = LineDecoder(limit=1000)
+    for _ in range(15):
+        decoder.feed(b"x" * 64)
     with pytest.raises(FrameTooLong):
-        for _ in range(100):
-            decoder.feed(b"x" * 64)
+        decoder.feed(b"x" * 64)
 
 
 def test_a_line_within_the_limit_may_follow_another() -> None:

@@ -148,7 +148,12 @@ def test_fault_32_paths_are_quoted(query: Query, path: str) -> None:
 def test_events_are_handed_on_once_each_and_move_the_resume_point() -> None:
     driver = Driver(None, thing("a", 7), version=10)
     driver.data(event("ADDED", thing("b", 11)), event("MODIFIED", thing("a", 12)), event("DELETED", thing("b", 13)))
-    assert driver.changes == [("ADDED", "a", "7"), ("ADDED", "b", "11"), ("MODIFIED", "a", "12"), ("DELETED", "b", "13")]
+    assert driver.changes == [
+        ("ADDED", "a", "7"),
+        ("ADDED", "b", "11"),
+        ("MODIFIED", "a", "12"),
+        ("DELETED", "b", "13"),
+    ]
     assert driver.end().parameters["resourceVersion"] == "13"
     assert driver.notices == []
 
@@ -328,8 +333,8 @@ def test_an_unreachable_server_at_the_start_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("case", "code", "kind"),
-    [("unauthorized-401", 401, Unauthorized), ("forbidden-403", 403, Forbidden), ("no-such-resource-404", 404, NotFound),
-     ("bad-label-selector-400", 400, ApiError)],
+    [("unauthorized-401", 401, Unauthorized), ("forbidden-403", 403, Forbidden),
+     ("no-such-resource-404", 404, NotFound), ("bad-label-selector-400", 400, ApiError)],
 )  # fmt: skip
 def test_a_refusal_at_the_start_is_an_error_that_says_what_and_where(case: str, code: int, kind: type) -> None:
     driver = Driver(version="")
@@ -459,7 +464,9 @@ def test_fault_18_a_lower_list_is_a_full_resync_with_a_warning() -> None:
     assert driver.request.parameters["resourceVersion"] == "50"
 
 
-@pytest.mark.parametrize("line", [error(500, "etcd", "StorageReadError"), event("PATCHED", thing("a", 11)), b"garbage\n"])
+@pytest.mark.parametrize(
+    "line", [error(500, "etcd", "StorageReadError"), event("PATCHED", thing("a", 11)), b"garbage\n"]
+)
 def test_faults_4_and_19_what_makes_no_sense_is_resumed_and_relisted_where_it_repeats(line: bytes) -> None:
     driver = Driver(None, version=10)
     assert driver.data(line) is False

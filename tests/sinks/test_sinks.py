@@ -102,7 +102,9 @@ def test_new_columns_bring_a_new_header() -> None:
 
 def test_a_row_may_have_more_or_fewer_cells_than_columns() -> None:
     out = Output()
-    assert out.print(change("ADDED", Row(COLUMNS, ("a", "b", "c", "d", "e"), "", {}))).endswith("ADDED   a      b        c\n")
+    assert out.print(change("ADDED", Row(COLUMNS, ("a", "b", "c", "d", "e"), "", {}))).endswith(
+        "ADDED   a      b        c\n"
+    )
     assert out.print(change("ADDED", Row(COLUMNS, ("a",), "", {}))) == "ADDED   a               <unknown>\n"
 
 
@@ -112,7 +114,9 @@ def test_no_headers() -> None:
 
 def test_ndjson_is_the_apis_watch_form_and_marks_what_kwatch_concluded() -> None:
     out = Output("ndjson")
-    text = out.print(change("ADDED", Document({"kind": "Pod", "é": 1})), change("DELETED", Document({}), synthetic=True))
+    text = out.print(
+        change("ADDED", Document({"kind": "Pod", "é": 1})), change("DELETED", Document({}), synthetic=True)
+    )
     assert text == '{"type":"ADDED","object":{"kind":"Pod","é":1}}\n{"type":"DELETED","object":{},"synthetic":true}\n'
 
 
