@@ -136,8 +136,7 @@ def _watch(options: Options, connection: Connection, env: Environment) -> ExitCo
         try:
             return _Run(options, env, sink, len(queries)).until_ended(pump)
         finally:
-            sink.close()
-            env.stdout.flush()
+            sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
 
 
 def _queries(options: Options, connection: Connection) -> list[Query]:

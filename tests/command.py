@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with SIGINT ignored, and passes it on
+
 SECONDS = 30
 """A run that takes longer is stopped and fails the test."""
 

@@ -80,7 +80,7 @@ DECISIONS = {
     Cause.MALFORMED: Rule(    "4",        _FAIL,   _RESUME, _BACKOFF, 2, "the server sent something unreadable"),
     Cause.TOO_LONG: Rule(     "11 12",    _FAIL,   _RESUME, _BACKOFF, 2, "the server sent too much"),
     Cause.GONE: Rule(         "13 14",    _RELIST, _RELIST, _ONCE,    0, "the server no longer has the events since"),
-    Cause.CONTINUE_GONE: Rule("15",       _RELIST, _RELIST, _ONCE,    0, "the list expired between two pages"),
+    Cause.CONTINUE_GONE: Rule("15",       _RELIST, _RELIST, _ONCE,    0, "the list broke off between two pages"),
     Cause.FUTURE: Rule(       "17",       _RELIST, _RELIST, _SERVER,  0, "the server is behind resourceVersion"),
     Cause.WENT_BACK: Rule(    "18",       _RELIST, _RELIST, _ONCE,    0, "the server's history went back before"),
     Cause.ERROR_EVENT: Rule(  "7 19",     _RESUME, _RESUME, _BACKOFF, 2, "the server broke off the watch"),

@@ -85,9 +85,10 @@ class WatchSession:
         self._watching = False
         self._token = ""
         self._tokens: set[str] = set()
+        self._list_version = ""
         self._listed = 0
         self._resume = ""
-        self._floor = ""
+        self._started_at = ""
         self._answered = False
         self._synced = False
         self._heard = False
@@ -129,6 +130,9 @@ class WatchSession:
             page = parse_page(body)
             if page.token in self._tokens:
                 raise MalformedFrame("a list whose pages don't move on")
+            if self._token and page.version != self._list_version:
+                self._decide(Cause.CONTINUE_GONE, f"a page of version {page.version} after {self._list_version}")
+                return
             changes = self._store.listed(self._form.of_page(page), initial=not self._synced)
         except MalformedFrame as error:
             self._decide(Cause.MALFORMED, str(error))
@@ -136,7 +140,7 @@ class WatchSession:
         self._succeeded()
         self._signals += changes
         self._listed += len(page.body.get("items") or page.body.get("rows") or ())
-        self._token = page.token
+        self._token, self._list_version = page.token, page.version
         if page.token:
             self._tokens.add(page.token)
             self._signals.append(Listed(self._listed, page.remaining))
@@ -190,8 +194,7 @@ class WatchSession:
             if self._last_cause is not Cause.WENT_BACK:
                 words = DECISIONS[Cause.WENT_BACK].words
                 self._signals.append(Notice(f"{self._query}: {words} {self._resume}; its state is shown as it is now"))
-            self._store.forget_deleted()
-        self._signals += self._store.end_list(version, initial=not self._synced)
+        self._signals += self._store.end_list(initial=not self._synced)
         self._resume = version
         self._listing = False
         self._signals.append(Synced(version, len(self._store), not self._synced))
@@ -200,7 +203,7 @@ class WatchSession:
     def _receive_frame(self, frame: Frame) -> bool:
         if frame.type in _EVENT_TYPES:
             for item in self._form.of_frame(frame):
-                self._signals += self._store.observe(frame.type, item, self._floor)
+                self._signals += self._store.observe(frame.type, item, self._resume)
                 if item.version and not older(item.version, self._resume):
                     self._resume = item.version
         elif frame.type == "BOOKMARK":
@@ -240,7 +243,7 @@ class WatchSession:
         """Look the cause up; the next request will act on it. False, for the stream is over with it."""
         rule = DECISIONS[cause]
         again = cause is self._last_cause
-        self._repeats = self._repeats + 1 if again and self._floor == self._resume else 1
+        self._repeats = self._repeats + 1 if again and self._started_at == self._resume else 1
         self._last_cause = cause
         move = rule.then if self._answered else rule.first
         if rule.relist_at and self._repeats >= rule.relist_at and move is Move.RESUME:
@@ -254,12 +257,15 @@ class WatchSession:
 
     def _act_on(self, verdict: _Verdict, now: float, chance: float) -> float:
         delay = self._delay(verdict, now, chance)
-        if words := DECISIONS[verdict.cause].words:
+        rule = DECISIONS[verdict.cause]
+        detail = f" ({verdict.detail})" if verdict.detail else ""
+        when = f"in {delay:.1f}s" if delay else "now"
+        if rule.words:
             version = f" {self._resume}" if verdict.cause in _AT_A_VERSION and self._resume else ""
-            detail = f" ({verdict.detail})" if verdict.detail else ""
             plan = "listing again" if verdict.move is Move.RELIST or self._listing else "resuming"
-            when = f"in {delay:.1f}s" if delay else "now"
-            self._signals.append(Notice(f"{self._query}: {words}{version}{detail}; {plan} {when}", delay))
+            self._signals.append(Notice(f"{self._query}: {rule.words}{version}{detail}; {plan} {when}", delay))
+        decision = f"{verdict.cause.name}{detail}, fault {rule.faults or 'none'}: {verdict.move.name} {when}"
+        self._signals.append(Notice(f"{self._query}: {decision}", delay, detail=True))
         if verdict.move is Move.RELIST or (self._listing and not self._token):
             self._restart_list(unpaged=verdict.cause is Cause.CONTINUE_GONE)
         return delay
@@ -289,7 +295,7 @@ class WatchSession:
 
     def _watch_request(self, delay: float, chance: float, renew: bool) -> Request:
         self._watching = True
-        self._lines, self._heard, self._floor = LineDecoder(), False, self._resume
+        self._lines, self._heard, self._started_at = LineDecoder(), False, self._resume
         low, high = WATCH_SECONDS
         self._seconds = seconds = int(low + (high - low) * chance)
         parameters = {

@@ -84,7 +84,7 @@ class Driver:
 
     @property
     def notices(self) -> list[str]:
-        return [one.text for one in self.signals if isinstance(one, Notice)]
+        return [one.text for one in self.signals if isinstance(one, Notice) and not one.detail]
 
 
 # What is asked for
@@ -417,6 +417,15 @@ def test_fault_15_an_expired_token_starts_the_list_over_in_one_piece() -> None:
     driver.page(listing(20, json.loads(body("list-page-2"))["items"][0]))
     kinds = [(one.type, one.key[1]) for one in driver.signals if isinstance(one, Change)]
     assert kinds == [("ADDED", "p0"), ("ADDED", "p1"), ("ADDED", "p2"), ("DELETED", "p0"), ("DELETED", "p1")]
+
+
+def test_pages_of_different_versions_are_no_list() -> None:
+    driver = Driver(None, thing("a", 5), version=10)
+    driver.data(error(410))
+    driver.ask()
+    driver.page(listing(30, thing("a", 5), token="next"))
+    assert driver.page(listing(29, thing("b", 6))).parameters == {}
+    assert driver.changes == [("ADDED", "a", "5")]
 
 
 def test_fault_16_three_empty_watches_that_close_at_once_make_a_relist() -> None:
