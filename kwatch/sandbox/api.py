@@ -26,6 +26,7 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 NOT_FOUND = b"404 page not found\n"
 LIST_CHUNK = 2048  # a plain list leaves the server in pieces of this size
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_OF_OBJECTS = ("get", "update", "patch", "delete")  # these have a name in their path, others (but a watch) don't
 _TRUE = ("1", "true", "True", "t", "T", "TRUE")
 _SERVER_SET = ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "generation", "managedFields")
 _RETURNS_OBJECT = ("pods", "namespaces")  # a delete of these answers with the object, of others with a Status
@@ -183,8 +184,9 @@ class Api:
     """Requests on a cluster. `forbid` makes RBAC refuse; `watch_timeout` is the range of a watch without
     timeoutSeconds, in seconds."""
 
-    def __init__(self, cluster: Cluster, address: str = "", user: str = "reader") -> None:
+    def __init__(self, cluster: Cluster, address: str, user: str, aggregated: bool) -> None:
         self.cluster = cluster
+        self.aggregated = aggregated
         self.address = address
         self.user = user
         self.watch_timeout = (1800.0, 3600.0)
@@ -230,7 +232,7 @@ class Api:
         if request.query.get("dryRun"):
             raise errors.bad_request("dryRun is not supported by the sandbox")
         do = self._verbs.get(route.verb)
-        if not do or (route.verb == "create" and route.name):
+        if not do or (bool(route.name) is (route.verb not in _OF_OBJECTS) and route.verb != "watch"):
             raise errors.not_allowed()
         return do(request, route, route.kind)
 
@@ -268,7 +270,7 @@ class Api:
         return _json_reply(encode(document)) if document else Reply(404, NOT_FOUND, TEXT)
 
     def _groups(self, request: Request, core: bool) -> Reply:
-        for choice in request.headers.get("accept", "").split(","):
+        for choice in request.headers.get("accept", "").split(",") if self.aggregated else ():
             media, parameters = _media(choice)
             if media == JSON and parameters.get("as") == "APIGroupDiscoveryList" and parameters.get("v") == "v2":
                 body = encode(discovery.aggregated(self.cluster.kinds, core)) + b"\n"

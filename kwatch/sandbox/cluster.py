@@ -610,11 +610,12 @@ class Cluster:
         before = _owners(previous.item) if previous else set()
         after = set() if gone else _owners(record.item)
         for uid in before - after:
-            self._dependents[uid].discard((kind.store, record.key))
+            dependents = self._dependents[uid]
+            dependents.discard((kind.store, record.key))
+            if not dependents:
+                del self._dependents[uid]
         for uid in after - before:
             self._dependents.setdefault(uid, set()).add((kind.store, record.key))
-        if gone and not self._dependents.get(record.uid, True):
-            del self._dependents[record.uid]
 
     def _index_owners(self) -> None:
         self._dependents = {}

@@ -62,6 +62,7 @@ class ControlPlane:
                 if self._cluster.resource_version == before:
                     self._rest(_DEADLINE_CHECK if wait is None else min(wait, _DEADLINE_CHECK), stop)
         finally:
+            self._cluster.graceful = False
             for kind, watcher in watchers:
                 self._cluster.unwatch(kind, watcher)
 

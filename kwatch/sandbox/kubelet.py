@@ -6,12 +6,14 @@ restarts never (or on failure) runs to its end.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable
 
 from .cluster import Cluster, Record
 from .encoding import Object, copied, lookup
+from .errors import ApiError
 from .recorder import Recorder
 
 SCHEDULER, KUBELET = "default-scheduler", "kubelet"
@@ -62,13 +64,19 @@ class Kubelet:
                 due = now + self._delay(record.item)
                 self._due[record.uid] = record.version, due
             if due <= now:
-                stage(record)
+                self._do(stage, record)
             else:
                 waits.append(due - now)
         if len(self._due) > 2 * len(records) + 100:
             alive = {record.uid for record in records}
             self._due = {uid: due for uid, due in self._due.items() if uid in alive}
         return min(waits, default=None)
+
+    def _do(self, stage: Callable[[Record], None], record: Record) -> None:
+        """A stage of a pod, unless somebody changed or deleted it meanwhile."""
+        with self._cluster.lock, contextlib.suppress(ApiError):
+            if self._cluster.record_of(self._kind, record.item["metadata"]["namespace"], record.key[1]) is record:
+                stage(record)
 
     def _delay(self, pod: Object) -> float:
         state, factor = container_state(pod), 1.0

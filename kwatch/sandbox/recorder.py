@@ -40,7 +40,7 @@ class Recorder:
         name = f"{metadata['name']}.{int(self._cluster.now() * 1e9) + self._cluster.resource_version:x}"
         event = {
             "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": _reference(item),
+            "involvedObject": _reference(item, component),
             "reason": key[1],
             "message": key[2],
             "source": _source(item, component),
@@ -70,7 +70,7 @@ def _source(item: Object, component: str) -> Object:
     return {"component": component, "host": host} if host else {"component": component}
 
 
-def _reference(item: Object) -> Object:
+def _reference(item: Object, component: str) -> Object:
     metadata = item["metadata"]
     reference = {
         "kind": item["kind"],
@@ -80,7 +80,7 @@ def _reference(item: Object) -> Object:
         "apiVersion": item["apiVersion"],
         "resourceVersion": metadata["resourceVersion"],
     }
-    containers = item["spec"].get("containers") if item["kind"] == "Pod" else None
-    if containers:
+    containers = item["spec"].get("containers")
+    if component == "kubelet" and containers:
         reference["fieldPath"] = f"spec.containers{{{containers[0]['name']}}}"
     return reference

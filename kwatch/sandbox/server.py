@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
+LOGGED = 100_000  # requests; a sandbox may run for days
 SMALL = 2048  # a body up to this size has a Content-Length, a larger one is chunked
 
 
@@ -29,7 +31,7 @@ class Server:
     """An API server over a cluster; listens from its creation, ends with `close` or its `with` block.
 
     `token` is the bearer token that requests must carry; `prefix` a path before the API's, as of a proxy;
-    `bookmark_interval` is in seconds.
+    `bookmark_interval` is in seconds; `user` is whom a 403 names; `aggregated_discovery` False is an older server.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Server:
         *,
         bookmark_interval: float = 60.0,
         user: str = "reader",
+        aggregated_discovery: bool = True,
     ) -> None:
         self.cluster = cluster
         self.bookmark_interval = bookmark_interval
@@ -51,9 +54,9 @@ class Server:
         self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
-        self._api = Api(cluster, f"127.0.0.1:{self.port}", user)
+        self._api = Api(cluster, f"127.0.0.1:{self.port}", user, aggregated_discovery)
         self._script = Script()
-        self._requests: list[Request] = []
+        self._requests: deque[Request] = deque(maxlen=LOGGED)
         self._connections: dict[Connection, threading.Thread] = {}
         self._watches = 0
         self._lock = threading.Lock()
@@ -72,7 +75,7 @@ class Server:
 
     @property
     def requests(self) -> list[Request]:
-        """The requests so far, oldest first."""
+        """The requests so far (the latest 100,000), oldest first."""
         return list(self._requests)
 
     @property

@@ -90,13 +90,14 @@ class WatchStream:
         bookmark_at = self._next_bookmark(time.monotonic())
         dribble_at = self._next_dribble(time.monotonic())
         while True:
+            ended = self._watcher.closed  # seen before the queue is: what came before the end is still sent
             changes, version = self._watcher.take(BATCH)
             if changes:
                 response.write(self._frames(changes), STREAM_CHUNK if len(changes) > 1 else None)
             if version is None:
                 continue
             now = time.monotonic()
-            if self._watcher.closed or now >= self._deadline:
+            if ended or now >= self._deadline:
                 return
             if now >= bookmark_at:
                 response.write(self._bookmark(version))

@@ -4,13 +4,14 @@ statuses of the real ones. Each `reconcile_*` looks at one object and makes at m
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from .cluster import Cluster, Record, Records
 from .encoding import Object, copied, encode, lookup
-from .errors import ApiError
+from .errors import ApiError, not_found
 from .kubelet import FINAL, is_ready
 from .recorder import Recorder
 from .tables import parse_time
@@ -84,11 +85,15 @@ class Workloads:
         """Reconcile everything once. An object that goes away meanwhile is the next step's business."""
         for name, reconcile in self._reconcilers.items():
             for record in self._cluster.records(self._kinds[name]):
-                if not record.item["metadata"].get("deletionTimestamp"):
-                    try:
-                        reconcile(record)
-                    except ApiError:
-                        continue
+                with self._cluster.lock, contextlib.suppress(ApiError):
+                    reconcile(self._alive(name, record))
+
+    def _alive(self, kind: str, record: Record) -> Record:
+        """The object as it is now; ApiError where it is gone or going: nothing is to be created for it."""
+        current = self._cluster.record_of(self._kinds[kind], record.item["metadata"]["namespace"], record.key[1])
+        if current.uid != record.uid or current.item["metadata"].get("deletionTimestamp"):
+            raise not_found(self._kinds[kind], record.key[1])
+        return current
 
     # -------------------------------------------------------------- shared
 
@@ -329,7 +334,7 @@ class Workloads:
         if not any(revision.key[1] == name for revision in revisions):
             labels = {**(owner.item["spec"]["template"]["metadata"].get("labels") or {})}
             metadata = self._owned(owner, name, {**labels, REVISION_LABEL: name.rpartition("-")[2]})
-            data = {"spec": {"template": {**copied(owner.item["spec"]["template"]), "$patch": "replace"}}}
+            data = {"spec": {"template": {"$patch": "replace", **copied(owner.item["spec"]["template"])}}}
             item = {"metadata": metadata, "data": data, "revision": len(revisions) + 1}
             self._cluster.create_record(self._kinds["controllerrevisions"], item, manager=MANAGER)
         return name
@@ -446,7 +451,8 @@ class Workloads:
             self._recorder.record(record.item, "Completed", "Job completed", "job-controller")
         common = {"status": "True", "lastProbeTime": stamp, "lastTransitionTime": stamp}
         conditions = [{"type": kind, **common, "reason": reason, "message": message} for kind in kinds]
-        return {"conditions": conditions, **status, **({} if failed else {"completionTime": stamp})}
+        ended = {} if failed else {"completionTime": stamp}
+        return {"conditions": conditions, "startTime": status["startTime"], **ended, **status}
 
 
 def _progress(status: Object) -> list[int]:

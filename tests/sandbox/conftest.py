@@ -19,7 +19,8 @@ def cluster():
 def server(cluster):
     with Server(cluster) as server:
         yield server
-    eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("sandbox-")], patience=1)
+    own = ("sandbox-accept", "sandbox-connection")
+    eventually(lambda: not [thread for thread in threading.enumerate() if thread.name in own], patience=1)
 
 
 @pytest.fixture

@@ -86,7 +86,9 @@ def test_headers_held_for_ever_never_come(cluster, server, client, whole):
 
 
 def test_a_status_answers_in_place_of_the_api(server, client):
-    server.script(Fault("list", status=503, headers={"Retry-After": "7"}), Fault("list", status=429, body="slow down\n"))
+    server.script(
+        Fault("list", status=503, headers={"Retry-After": "7"}), Fault("list", status=429, body="slow down\n")
+    )
     first, second, third = (client.get(PODS) for _ in range(3))
     assert (first.status, first.headers["Retry-After"], first.json["reason"]) == (503, "7", "ServiceUnavailable")
     assert (second.status, second.body) == (429, b"slow down\n")

@@ -124,7 +124,7 @@ def test_a_watch_has_frames_of_the_recorded_shapes(recorded_cluster, client, cas
         assert frame in got
     for frame in got if case != "watch-table" else ():  # there p0 came once only, in the frame with the columns
         assert frame in want
-    assert types == "MODIFIED MODIFIED MODIFIED ADDED MODIFIED MODIFIED MODIFIED DELETED MODIFIED".split()
+    assert types == [*["MODIFIED"] * 3, "ADDED", *["MODIFIED"] * 3, "DELETED", "MODIFIED"]
 
 
 @pytest.mark.parametrize("case", ["watch-no-rv", "watch-rv-0", "watch-initial-events", "watch-initial-events-table"])
@@ -370,13 +370,23 @@ def test_aggregated_discovery_says_of_its_kinds_what_was_recorded(client):
     for case in ("api-aggregated", "apis-aggregated"):
         recorded = recording(case)
         answer = client.get(recorded["request"].split()[1], recorded["accept"])
-        assert_same_form(answer, {**recorded, "headers": {"Cache-Control": "public", "Content-Type": recorded["headers"]["Content-Type"]}})
+        assert_same_form(
+            answer,
+            {**recorded, "headers": {"Cache-Control": "public", "Content-Type": recorded["headers"]["Content-Type"]}},
+        )
         want = {item["metadata"].get("name"): item for item in json.loads(recorded["body"])["items"]}
         for item in answer.json["items"]:
             name = item["metadata"].get("name")
             if name in (None, "apps", "events.k8s.io"):
                 version = want[name]["versions"][0]
                 assert item["versions"] == [{**version, "resources": served(version["resources"], "resource")}]
+
+
+def test_an_older_server_answers_the_question_for_aggregated_discovery_in_the_legacy_form(cluster):
+    recorded = recording("apis-aggregated")
+    with Server(cluster, aggregated_discovery=False) as server:
+        answer = Client(server).get("/apis", recorded["accept"])
+    assert (answer.json["kind"], answer.headers["Content-Type"]) == ("APIGroupList", "application/json")
 
 
 def test_groups_and_versions_have_the_recorded_form(client):

@@ -15,7 +15,10 @@ PODS = "/api/v1/pods?watch=1"
 
 
 def brief(events):
-    return [(e["type"], e["object"]["metadata"].get("name"), int(e["object"]["metadata"]["resourceVersion"])) for e in events]
+    return [
+        (e["type"], e["object"]["metadata"].get("name"), int(e["object"]["metadata"]["resourceVersion"]))
+        for e in events
+    ]
 
 
 def test_a_watch_from_a_version_sends_what_came_after_it_and_goes_on(cluster, client):
@@ -79,7 +82,10 @@ def test_a_field_selector_sees_a_phase_reached_and_left(cluster, client):
     for phase in ("Running", "Succeeded"):
         cluster.patch("pods", "default", "a", {"status": {"phase": phase}})
     events = answer.read_events(2)
-    assert [(e["type"], e["object"]["status"]["phase"]) for e in events] == [("ADDED", "Running"), ("DELETED", "Running")]
+    assert [(e["type"], e["object"]["status"]["phase"]) for e in events] == [
+        ("ADDED", "Running"),
+        ("DELETED", "Running"),
+    ]
 
 
 def test_an_object_can_be_watched_by_its_path(cluster, client):
@@ -130,7 +136,12 @@ def test_bookmarks_come_regularly_and_carry_the_current_version(cluster, server,
     answer = client.stream(f"{PODS}&allowWatchBookmarks=true&resourceVersion={cluster.resource_version}")
     answer.read_events(2)
     cluster.create("configmaps", {"metadata": {"name": "unrelated"}})
-    eventually(lambda: int(answer.read_events(len(answer.events) + 1)[-1]["object"]["metadata"]["resourceVersion"]) == cluster.resource_version)
+    eventually(
+        lambda: (
+            int(answer.read_events(len(answer.events) + 1)[-1]["object"]["metadata"]["resourceVersion"])
+            == cluster.resource_version
+        )
+    )
     assert {e["type"] for e in answer.events} == {"BOOKMARK"}
 
 
