@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 FLOORS := .venv-floors
 OLDEST := $(firstword $(foreach python,python3.10 $(PYTHON),$(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
-.PHONY: help demo test floors lint format clean
+MINUTES ?= 10
+
+.PHONY: help demo test soak floors lint format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -17,7 +19,13 @@ demo: $(VENV)/.kwatch  ## kwatch's live table, watching a rollout in an API serv
 
 test: lint  ## lint, format check, types, and all tests
 	@echo 'Running all tests.'
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+soak: $(VENV)/.dev  ## the model test with ever new histories, for MINUTES=10
+	@echo 'Random histories against random faults, for $(MINUTES) minutes.'
+	@end=$$(($$(date +%s) + $(MINUTES) * 60)); round=1; while [ $$(date +%s) -lt $$end ]; do \
+	  echo "round $$round"; round=$$((round + 1)); \
+	  KWATCH_TEST_HISTORIES=5000 $(BIN)/python -m pytest -q tests/model --hypothesis-seed=random || exit 1; done
 
 lint: $(VENV)/.dev  ## lint, format check and types alone
 	@echo 'Checking lint, format and types.'
@@ -29,7 +37,7 @@ floors:  ## the tests with the oldest versions of the libraries that setup.cfg a
 	@echo 'Running the tests with the oldest libraries that setup.cfg allows, on $(OLDEST).'
 	$(OLDEST) -m venv $(FLOORS)
 	$(FLOORS)/bin/python -m pip install --quiet --constraint tests/floors.txt --editable '.[test]'
-	$(FLOORS)/bin/python -m pytest -q
+	$(FLOORS)/bin/python -m pytest -q -n auto --dist worksteal
 
 format: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff check --fix .

@@ -239,6 +239,13 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
         self.poolmanager.pool_classes_by_scheme = _reporting_pools(self._connected)
 
+    def close(self) -> None:
+        """Close the connections now; the base leaves that to the garbage collector."""
+        pools = self.poolmanager.pools
+        for key in list(pools.keys()):
+            pools[key].close()
+        super().close()
+
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Nothing: the TLS context alone decides; the base would add certifi's authorities to the cluster's."""
 

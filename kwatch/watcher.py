@@ -58,6 +58,7 @@ class Watcher:
         cause, detail, error = Cause.ENDED, "", None
         try:
             with self._transport.send(request) as response:
+                yield [_log(request, response.status, self._clock.monotonic() - started)]
                 yield from self._receive(request, response)
         except TransportError as broken:
             cause, detail, error = _CAUSES[type(broken)], broken.detail, broken
@@ -93,3 +94,9 @@ class Watcher:
         if fresh := [text for text in response.warnings if text not in self._warned]:
             self._warned.update(fresh)
             yield [Notice(f"warning: {text}") for text in fresh]
+
+
+def _log(request: Request, status: int, seconds: float) -> Notice:
+    """The line that `-v` shows of a request: no header and so no credential is in it."""
+    query = "&".join(f"{name}={value}" for name, value in request.parameters.items())
+    return Notice(f"GET {request.path}?{query}: {status} in {seconds * 1000:.0f} ms", detail=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with SIGINT ignored, and passes it on
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored, and would pass that on
 
 SECONDS = 30
 """A run that takes longer is stopped and fails the test."""

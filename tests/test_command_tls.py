@@ -50,9 +50,7 @@ def kubeconfig(folder: Path, server: str, ca: bytes | None, token: str = TOKEN) 
     return path
 
 
-def test_a_context_gives_server_ca_token_and_namespace(
-    server: Server, authority: trustme.CA, tmp_path: Path
-) -> None:
+def test_a_context_gives_server_ca_token_and_namespace(server: Server, authority: trustme.CA, tmp_path: Path) -> None:
     config = kubeconfig(tmp_path, server.url, authority.cert_pem.bytes())
     other = tmp_path / "other.pem"
     other.write_bytes(trustme.CA().cert_pem.bytes())
@@ -95,7 +93,9 @@ def test_skipping_verification_is_said_on_each_run(server: Server, tmp_path: Pat
     arguments = ["cm", "--insecure-skip-tls-verify", "--count", "1", "-q", "--kubeconfig", str(config)]
     run = kwatch(arguments, tmp_path)
     assert run.returncode == 0
-    assert run.stderr == f"kwatch: warning: the certificate of {server.url} is not verified (insecure-skip-tls-verify)\n"
+    assert (
+        run.stderr == f"kwatch: warning: the certificate of {server.url} is not verified (insecure-skip-tls-verify)\n"
+    )
 
 
 def test_a_client_certificate_is_presented(authority: trustme.CA, tmp_path: Path) -> None:

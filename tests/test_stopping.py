@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a reader that goes away end the command within a second, whatever it is blocked in (promise 15)."""
+"""Ctrl-C, SIGTERM and a reader that goes away end the command within a second, wherever it is blocked (promise 15)."""
 
 from __future__ import annotations
 

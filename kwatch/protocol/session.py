@@ -190,10 +190,9 @@ class WatchSession:
     # What an answer means
 
     def _finish_list(self, version: str) -> None:
-        if older(version, self._resume):
-            if self._last_cause is not Cause.WENT_BACK:
-                words = DECISIONS[Cause.WENT_BACK].words
-                self._signals.append(Notice(f"{self._query}: {words} {self._resume}; its state is shown as it is now"))
+        if older(version, self._resume) and self._last_cause is not Cause.WENT_BACK:
+            words = DECISIONS[Cause.WENT_BACK].words
+            self._signals.append(Notice(f"{self._query}: {words} {self._resume}; its state is shown as it is now"))
         self._signals += self._store.end_list(initial=not self._synced)
         self._resume = version
         self._listing = False
