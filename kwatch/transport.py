@@ -13,7 +13,6 @@ import socket
 import ssl
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from http.client import HTTPException
 from types import TracebackType
@@ -52,6 +51,9 @@ SOCKET_OPTIONS = [
     ),
 ]
 
+_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+"""What requests and urllib3 raise; ValueError is for URLs and headers that they find out about late."""
+
 
 class Transport:
     """Sends a session's requests to one cluster. Errors: TransportError's subclasses, FrameTooLong, ConfigError."""
@@ -63,6 +65,9 @@ class Transport:
         self._socket: socket.socket | None = None
         self._deadline = float("inf")
         self._aborted = False
+        self._is_new = False
+        if connection.insecure:  # said once a run by the command, not by urllib3 on each request
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.auth = _Auth(connection.credentials)
@@ -77,19 +82,9 @@ class Transport:
             self._credentials.renew()
         self._deadline = time.monotonic() + request.deadline
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
-                response = self._session.get(
-                    self._server + request.path,
-                    params=request.parameters,
-                    headers={"Accept": request.accept},
-                    timeout=(CONNECT_SECONDS, request.silence),
-                    stream=True,
-                    allow_redirects=False,
-                )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return Response(self._answer(request), self)
+        except _FAILURES as error:
             raise self._unanswered(error) from error
-        return Response(response, self)
 
     def get(self, path: str, accept: str) -> bytes:
         """The whole body of a 200 answer to a GET. Raises ApiError for any other answer."""
@@ -115,8 +110,28 @@ class Transport:
         """Release all connections."""
         self._session.close()
 
+    def _answer(self, request: Request) -> requests.Response:
+        """Send it; once more where a connection kept from before turns out to be closed, as Go's client does."""
+        self._is_new = False
+        try:
+            return self._get(request)
+        except _FAILURES as error:
+            if self._is_new or self._aborted or _is_timeout(error):
+                raise
+        return self._get(request)
+
+    def _get(self, request: Request) -> requests.Response:
+        return self._session.get(
+            self._server + request.path,
+            params=request.parameters,
+            headers={"Accept": request.accept},
+            timeout=(CONNECT_SECONDS, request.silence),
+            stream=True,
+            allow_redirects=False,
+        )
+
     def _connected(self, connected: socket.socket) -> None:
-        self._socket = connected
+        self._socket, self._is_new = connected, True
 
     def _finished(self) -> None:
         self._deadline, self._aborted = float("inf"), False
@@ -162,7 +177,7 @@ class Response:
         try:
             while data := raw.read1(READ_SIZE, decode_content=True):
                 yield data
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except _FAILURES as error:
             raise self._broken(error) from error
         if self._transport._aborted:
             raise self._broken(None)

@@ -9,25 +9,19 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 import pytest
+from watching import Impatient
 
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.model import Change, Clock, Environment, Query, Resource
 from kwatch.protocol.forms import ObjectForm
 from kwatch.protocol.session import WatchSession
-from kwatch.pump import Pump, RealClock
+from kwatch.pump import Pump
 from kwatch.sandbox import Cluster, Fault, Server
 from kwatch.sinks import SinkOptions, make
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
 
 OBJECTS, EVENTS, AHEAD = 500, 10_000, 40
-
-
-class Impatient(RealClock):
-    """The machine's clock, on which no pause takes time."""
-
-    def wait(self, seconds: float) -> bool:
-        return super().wait(0)
 
 
 def without_managed_fields(value: dict) -> dict:

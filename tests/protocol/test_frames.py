@@ -101,7 +101,7 @@ def test_an_object_where_a_table_was_asked_for_becomes_a_row_of_name_and_age() -
     ["nonsense", "[]", "1", '"ADDED"', "{}", '{"type":"ADDED"}', '{"type":1,"object":{}}',
      '{"type":"ADDED","object":[]}', '{"type":"ADDED","object":{"a":NaN}}', "[" * 100_000, '{"a":' * 100_000],
 )  # fmt: skip
-def test_fault_4_a_line_that_is_no_event_is_malformed_and_nothing_worse(line: str) -> None:
+def test_a_line_that_is_no_event_is_malformed_and_nothing_worse(line: str) -> None:
     with pytest.raises(MalformedFrame):
         parse_frame(line)
 
@@ -112,12 +112,12 @@ def test_a_body_that_is_no_list_is_malformed(name: str) -> None:
         parse_page(body(name))
 
 
-def test_fault_7_a_bare_status_is_an_error_event() -> None:
+def test_a_bare_status_is_an_error_event() -> None:
     frame = parse_frame(body("unauthorized-401").decode())
     assert (frame.type, frame.object["code"]) == ("ERROR", 401)
 
 
-def test_fault_6_error_bodies_are_read_on_one_line_on_many_and_as_plain_text() -> None:
+def test_error_bodies_are_read_on_one_line_on_many_and_as_plain_text() -> None:
     assert parse_error_body(body("forbidden-403"), 403).reason == "Forbidden"
     assert parse_error_body(body("not-acceptable-406"), 406).message.startswith("406: Not Acceptable Available")
     assert parse_error_body(body("no-such-resource-404"), 404)[:3] == (404, "", "404 page not found")

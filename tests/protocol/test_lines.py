@@ -36,15 +36,15 @@ def test_lines_do_not_depend_on_where_the_bytes_are_split(contents: list[str], e
     assert lines_of([stream[index : index + 1] for index in range(len(stream))]) == expected
 
 
-def test_fault_3_next_line_and_line_separator_are_part_of_the_line() -> None:
+def test_next_line_and_line_separator_are_part_of_the_line() -> None:
     assert lines_of(['{"a":"x\x85y\u2028z"}\n'.encode()]) == ['{"a":"x\x85y\u2028z"}']
 
 
-def test_fault_2_blank_lines_and_carriage_returns_alone_are_no_lines() -> None:
+def test_blank_lines_and_carriage_returns_alone_are_no_lines() -> None:
     assert lines_of([b"\n\r\n", b"{}\r\n\n"]) == ["{}\r"]
 
 
-def test_fault_5_what_follows_the_last_line_end_is_no_line_but_is_noticed() -> None:
+def test_what_follows_the_last_line_end_is_no_line_but_is_noticed() -> None:
     decoder = LineDecoder()
     assert decoder.feed(b'{"a":1}\n{"b"') == ['{"a":1}']
     assert decoder.unfinished
@@ -63,7 +63,7 @@ def test_bytes_that_are_not_utf8_are_malformed() -> None:
         LineDecoder().feed(b'{"a":"\xff"}\n')
 
 
-def test_fault_11_a_line_without_end_is_an_error_before_it_fills_the_memory() -> None:
+def test_a_line_without_end_is_an_error_before_it_fills_the_memory() -> None:
     decoder = LineDecoder(limit=1000)
     for _ in range(15):
         decoder.feed(b"x" * 64)

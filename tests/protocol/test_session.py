@@ -138,7 +138,7 @@ def test_selectors_and_a_name_go_to_the_server_in_lists_and_watches() -> None:
         (Query(Resource("x.io", "v1", "things", "Thing"), "a/b?ü"), "/apis/x.io/v1/namespaces/a%2Fb%3F%C3%BC/things"),
     ],
 )
-def test_fault_32_paths_are_quoted(query: Query, path: str) -> None:
+def test_paths_are_quoted(query: Query, path: str) -> None:
     assert query.path == path
 
 
@@ -176,7 +176,7 @@ def test_only_the_first_list_is_initial() -> None:
     assert initial == {"a": True, "b": False, "c": False}
 
 
-def test_fault_20_replayed_events_are_dropped_even_of_what_is_long_deleted() -> None:
+def test_replayed_events_are_dropped_even_of_what_is_long_deleted() -> None:
     driver = Driver(None, thing("a", 7), version=10)
     lived = [event("ADDED", thing("b", 11)), event("MODIFIED", thing("b", 12)), event("DELETED", thing("b", 13))]
     driver.data(*lived, event("MODIFIED", thing("a", 14)))
@@ -198,7 +198,7 @@ def test_versions_that_are_no_numbers_are_compared_for_equality_alone() -> None:
     assert driver.end().parameters["resourceVersion"] == "aa"
 
 
-def test_fault_21_a_new_life_under_the_same_name_is_deleted_then_added() -> None:
+def test_a_new_life_under_the_same_name_is_deleted_then_added() -> None:
     driver = Driver(None, thing("a", 7, uid="old"), version=10)
     driver.data(error(410))
     driver.ask()
@@ -207,7 +207,7 @@ def test_fault_21_a_new_life_under_the_same_name_is_deleted_then_added() -> None
     assert life == [("ADDED", "old", False), ("DELETED", "old", True), ("ADDED", "new", False)]
 
 
-def test_fault_22_what_leaves_the_selector_is_deleted_and_may_come_back() -> None:
+def test_what_leaves_the_selector_is_deleted_and_may_come_back() -> None:
     driver = Driver(None, thing("a", 7, app="a"), version=10)
     driver.data(event("DELETED", thing("a", 11, app="a")), event("ADDED", thing("a", 12, app="a")))
     assert driver.changes == [("ADDED", "a", "7"), ("DELETED", "a", "11"), ("ADDED", "a", "12")]
@@ -255,7 +255,7 @@ def run(driver: Driver, pieces: Iterable[bytes]) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("name", names("watch"))
-def test_fault_1_a_body_split_at_any_byte_gives_the_same_lines(name: str) -> None:
+def test_a_body_split_at_any_byte_gives_the_same_lines(name: str) -> None:
     whole = body(name)
     lines = LineDecoder().feed(whole)
     for offset in range(len(whole)):
@@ -301,7 +301,7 @@ def test_a_clean_close_is_resumed_at_once_and_without_a_word() -> None:
     assert driver.notices == []
 
 
-def test_fault_5_a_clean_close_amid_a_line_is_a_cut() -> None:
+def test_a_clean_close_amid_a_line_is_a_cut() -> None:
     driver = Driver(None, version=10)
     driver.data(event("ADDED", thing("a", 11)) + b'{"type":"ADD')
     request = driver.end(Cause.ENDED)
@@ -311,7 +311,7 @@ def test_fault_5_a_clean_close_amid_a_line_is_a_cut() -> None:
 
 
 @pytest.mark.parametrize("cause", [Cause.CUT, Cause.UNREACHABLE, Cause.UNTRUSTED, Cause.OVERDUE])
-def test_faults_9_24_25_a_broken_connection_is_resumed_after_a_growing_pause(cause: Cause) -> None:
+def test_a_broken_connection_is_resumed_after_a_growing_pause(cause: Cause) -> None:
     driver = Driver(None, thing("a", 7), version=10)
     delays = []
     for _ in range(8):
@@ -346,7 +346,7 @@ def test_a_refusal_at_the_start_is_an_error_that_says_what_and_where(case: str, 
     assert raised.value.code == code
 
 
-def test_fault_28_credentials_are_renewed_once_then_it_is_an_error() -> None:
+def test_credentials_are_renewed_once_then_it_is_an_error() -> None:
     driver = Driver(None, version=10)
     for _ in range(3):
         assert driver.status(401, body("unauthorized-401")).renew
@@ -357,13 +357,13 @@ def test_fault_28_credentials_are_renewed_once_then_it_is_an_error() -> None:
         driver.status(401)
 
 
-def test_fault_29_forbidden_later_is_an_error_too() -> None:
+def test_forbidden_later_is_an_error_too() -> None:
     driver = Driver(None, version=10)
     with pytest.raises(Forbidden, match='User "reader" cannot list'):
         driver.status(403, body("forbidden-403"))
 
 
-def test_fault_30_not_found_later_backs_off_and_deletes_nothing() -> None:
+def test_not_found_later_backs_off_and_deletes_nothing() -> None:
     driver = Driver(None, thing("a", 7), version=10)
     for _ in range(3):
         request = driver.status(404, body("no-such-resource-404"))
@@ -373,7 +373,7 @@ def test_fault_30_not_found_later_backs_off_and_deletes_nothing() -> None:
 
 
 @pytest.mark.parametrize("code", [429, 503])
-def test_fault_26_retry_after_is_honoured_up_to_a_minute(code: int) -> None:
+def test_retry_after_is_honoured_up_to_a_minute(code: int) -> None:
     driver = Driver(None, version=10)
     assert driver.status(code, b"slow down", wait=7.0).delay == 7
     assert driver.status(code, b"slow down", wait=9999.0).delay == 60
@@ -382,14 +382,14 @@ def test_fault_26_retry_after_is_honoured_up_to_a_minute(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [500, 502, 504])
-def test_fault_27_server_errors_are_resumed_after_a_pause(code: int) -> None:
+def test_server_errors_are_resumed_after_a_pause(code: int) -> None:
     driver = Driver(None, version=10)
     request = driver.status(code, b"<html>\nbad gateway")
     assert (request.verb, request.delay > 0) == ("watch", True)
     assert f"{code} <html> bad gateway" in driver.notices[0]
 
 
-def test_faults_13_and_14_410_again_and_again_is_never_a_tight_loop() -> None:
+def test_410_again_and_again_is_never_a_tight_loop() -> None:
     driver = Driver(None, thing("a", 7), version=10)
     forms = [body("watch-410-event"), body("watch-410-event-uncached"), body("watch-410-event-table")]
     delays = []
@@ -408,7 +408,7 @@ def test_faults_13_and_14_410_again_and_again_is_never_a_tight_loop() -> None:
     assert len(driver.notices) == 5
 
 
-def test_fault_15_an_expired_token_starts_the_list_over_in_one_piece() -> None:
+def test_an_expired_token_starts_the_list_over_in_one_piece() -> None:
     driver = Driver(version="")
     driver.ask()
     driver.page(body("list-page-1"))
@@ -428,7 +428,7 @@ def test_pages_of_different_versions_are_no_list() -> None:
     assert driver.changes == [("ADDED", "a", "5")]
 
 
-def test_fault_16_three_empty_watches_that_close_at_once_make_a_relist() -> None:
+def test_three_empty_watches_that_close_at_once_make_a_relist() -> None:
     driver = Driver(None, version=10)
     verbs = []
     for _ in range(3):
@@ -437,22 +437,22 @@ def test_fault_16_three_empty_watches_that_close_at_once_make_a_relist() -> None
     assert verbs == ["watch", "watch", "list"]
 
 
-def test_fault_23_an_empty_watch_that_closes_at_once_is_resumed_after_a_pause() -> None:
+def test_an_empty_watch_that_closes_at_once_is_resumed_after_a_pause() -> None:
     assert Driver(None, version=10).end(Cause.ENDED, 0.1).delay >= 0.8
 
 
-def test_fault_17_a_watch_that_stays_silent_to_its_end_makes_a_relist() -> None:
+def test_a_watch_that_stays_silent_to_its_end_makes_a_relist() -> None:
     driver = Driver(None, version=10)
     assert driver.end(Cause.ENDED, 450).verb == "list"
 
 
-def test_fault_17_a_version_of_the_future_waits_as_told_and_lists_anew() -> None:
+def test_a_version_of_the_future_waits_as_told_and_lists_anew() -> None:
     driver = Driver(None, version=10)
     request = driver.status(504, body("list-rv-too-large-504"))
     assert (request.verb, request.delay) == ("list", 1.0)
 
 
-def test_fault_18_a_lower_bookmark_makes_a_full_resync_with_a_warning() -> None:
+def test_a_lower_bookmark_makes_a_full_resync_with_a_warning() -> None:
     driver = Driver(None, thing("a", 7), thing("b", 90), version=100)
     assert driver.data(bookmark(50)) is False
     assert driver.ask().verb == "list"
@@ -463,7 +463,7 @@ def test_fault_18_a_lower_bookmark_makes_a_full_resync_with_a_warning() -> None:
     assert len([notice for notice in driver.notices if "went back" in notice]) == 1
 
 
-def test_fault_18_a_lower_list_is_a_full_resync_with_a_warning() -> None:
+def test_a_lower_list_is_a_full_resync_with_a_warning() -> None:
     driver = Driver(None, thing("a", 90), version=100)
     driver.data(error(410))
     driver.ask()
@@ -476,7 +476,7 @@ def test_fault_18_a_lower_list_is_a_full_resync_with_a_warning() -> None:
 @pytest.mark.parametrize(
     "line", [error(500, "etcd", "StorageReadError"), event("PATCHED", thing("a", 11)), b"garbage\n"]
 )
-def test_faults_4_and_19_what_makes_no_sense_is_resumed_and_relisted_where_it_repeats(line: bytes) -> None:
+def test_what_makes_no_sense_is_resumed_and_relisted_where_it_repeats(line: bytes) -> None:
     driver = Driver(None, version=10)
     assert driver.data(line) is False
     first = driver.ask()
