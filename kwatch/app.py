@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import time
@@ -16,7 +17,7 @@ from kwatch.protocol.forms import Form, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Batch, Pump
 from kwatch.sinks import FORMS, Sink, SinkOptions, make, wants_tables
-from kwatch.text import inert, one_line
+from kwatch.text import one_line
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
 
@@ -37,6 +38,7 @@ class Options:
     label_selector: str = ""
     field_selector: str = ""
     watch_only: bool = False
+    watch_list: bool = False
     output: str = ""
     live: bool = True
     headers: bool = True
@@ -53,15 +55,15 @@ class Options:
 
 def run(options: Options, env: Environment) -> ExitCode:
     """Watch until told to stop; the exit code says how it ended."""
-    return _ended(lambda: _watch(options, resolve(options.connection, env.variables), env), env)
+    return _ended(lambda voice: _watch(options, resolve(options.connection, env.variables), env, voice), env)
 
 
 def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
     """The same watch against an API server in this process that plays `scenario`."""
 
-    def watch() -> ExitCode:
+    def watch(voice: _Voice) -> ExitCode:
         with _sandbox(0, scenario, {}) as url:
-            return _watch(options, Connection(server=url), env)
+            return _watch(options, Connection(server=url), env, voice)
 
     return _ended(watch, env)
 
@@ -69,11 +71,11 @@ def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
 def run_sandbox(port: int, scenario: str, scenario_options: Mapping[str, float], env: Environment) -> ExitCode:
     """That API server alone, until Ctrl-C; its address goes to stdout."""
 
-    def serve() -> ExitCode:
+    def serve(voice: _Voice) -> ExitCode:
         with _sandbox(port, scenario, scenario_options) as url:
             env.stdout.write(f"{url}\n".encode())
             env.stdout.flush()
-            _say(env, f"an API server with the scenario {scenario}; try kubectl -s {url} get pods -A; Ctrl-C ends it")
+            voice.say(f"an API server with the scenario {scenario}; try kubectl -s {url} get pods -A; Ctrl-C ends it")
             while not env.stdout_closed():
                 time.sleep(TICK_SECONDS)
             return ExitCode.PIPE_CLOSED
@@ -81,12 +83,46 @@ def run_sandbox(port: int, scenario: str, scenario_options: Mapping[str, float],
     return _ended(serve, env)
 
 
-def _ended(work: Callable[[], ExitCode], env: Environment) -> ExitCode:
+class _Voice:
+    """What is said on stderr: inert, each a line, and never with a credential in it, whoever repeats one."""
+
+    def __init__(self, env: Environment) -> None:
+        self._stderr = env.stderr
+        self._secrets: Callable[[], list[str]] = list
+
+    def keep(self, connection: Connection) -> None:
+        """From now on the connection's credentials are not repeated (protocol.md, Security 3)."""
+        self._secrets = lambda: _secrets(connection)
+
+    def say(self, text: str) -> None:
+        """One line; if nobody reads stderr, so be it."""
+        with contextlib.suppress(OSError):
+            self._stderr.write(f"kwatch: {self.fit(text)}\n")
+            self._stderr.flush()
+
+    def fit(self, text: str) -> str:
+        """`text` on one line, inert, credentials masked."""
+        for secret in self._secrets():
+            text = text.replace(secret, "<redacted>")
+        return one_line(text)
+
+
+def _secrets(connection: Connection) -> list[str]:
+    """The credentials as they may be repeated by a server, longest first; what is too short to be one is left out."""
+    scheme, _, value = connection.credentials.authorization().partition(" ")
+    found = [value]
+    if scheme == "Basic":
+        found.append(base64.b64decode(value).decode(errors="replace").partition(":")[2])
+    return [secret for secret in found if len(secret) > 3]
+
+
+def _ended(work: Callable[[_Voice], ExitCode], env: Environment) -> ExitCode:
     """Run `work`; whatever ends it becomes an exit code, and for an error one line on stderr."""
+    voice = _Voice(env)
     try:
-        return work()
+        return work(voice)
     except KwatchError as error:
-        _say(env, f"error: {one_line(str(error))}")
+        voice.say(f"error: {error}")
         return ExitCode(error.exit_code)
     except BrokenPipeError:
         return ExitCode.PIPE_CLOSED
@@ -95,15 +131,8 @@ def _ended(work: Callable[[], ExitCode], env: Environment) -> ExitCode:
     except Terminated:
         return ExitCode.TERMINATED
     except OSError as error:
-        _say(env, f"error: {one_line(str(error))}")
+        voice.say(f"error: {error}")
         return ExitCode.ERROR
-
-
-def _say(env: Environment, text: str) -> None:
-    """One line on stderr; if nobody reads that, so be it."""
-    with contextlib.suppress(OSError):
-        env.stderr.write(f"kwatch: {inert(text)}\n")
-        env.stderr.flush()
 
 
 @contextlib.contextmanager
@@ -124,17 +153,18 @@ def _sandbox(port: int, scenario: str, options: Mapping[str, float]) -> Iterator
         raise ConfigError(f"port {port}: {error.strerror}; choose another with --port, or leave it out") from error
 
 
-def _watch(options: Options, connection: Connection, env: Environment) -> ExitCode:
+def _watch(options: Options, connection: Connection, env: Environment, voice: _Voice) -> ExitCode:
+    voice.keep(connection)
     if options.output not in FORMS:
         known = ", ".join(name for name in FORMS if name)
         raise UsageError(f'there is no output "{options.output}"; -o takes {known}')
     if connection.insecure:
-        _say(env, f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
+        voice.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
     queries = _queries(options, connection)
     sink = make(_sink_options(options), env)
     with Pump(queries, lambda query, clock: _watcher(query, options, connection, clock)) as pump:
         try:
-            return _Run(options, env, sink, len(queries)).until_ended(pump)
+            return _Run(options, env, sink, voice, len(queries)).until_ended(pump)
         finally:
             sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
 
@@ -193,16 +223,17 @@ def _watcher(query: Query, options: Options, connection: Connection, clock: Cloc
     form: Form = TableForm()
     if not wants_tables(options.output):
         form = ObjectForm(managed_fields=options.show_managed_fields, secrets=options.show_secrets)
-    return Watcher(WatchSession(query, form), Transport(connection), clock)
+    return Watcher(WatchSession(query, form, stream_list=options.watch_list), Transport(connection), clock)
 
 
 class _Run:
     """The main thread's part: takes what the watches found to the sink until something ends it."""
 
-    def __init__(self, options: Options, env: Environment, sink: Sink, watches: int) -> None:
+    def __init__(self, options: Options, env: Environment, sink: Sink, voice: _Voice, watches: int) -> None:
         self._options = options
         self._env = env
         self._sink = sink
+        self._voice = voice
         self._watches = watches
         self._printed = 0
 
@@ -260,8 +291,10 @@ class _Run:
     def _signal(self, query: Query, signal: Signal) -> None:
         if isinstance(signal, Synced):
             self._synced(query, signal)
-        if isinstance(signal, Notice) and not self._sink.shows_notices:
-            self._notice(signal.text, detail=signal.detail)
+        if isinstance(signal, Notice):
+            signal = signal._replace(text=self._voice.fit(signal.text))
+            if not self._sink.shows_notices:
+                self._notice(signal.text, detail=signal.detail)
         if isinstance(signal, Connected):
             self._notice(f"{query}: watching from resourceVersion {signal.version}", detail=True)
         self._sink.signal(query, signal)
@@ -279,11 +312,11 @@ class _Run:
 
     def _notice(self, text: str, *, detail: bool = False) -> None:
         if not self._options.quiet and (self._options.verbose or not detail):
-            _say(self._env, text)
+            self._voice.say(text)
 
     def _fail(self, failure: Exception) -> None:
         """One watch can't go on: with others still running it is announced, the last one ends the run."""
         self._watches -= 1
         if not self._watches or not isinstance(failure, KwatchError):
             raise failure
-        _say(self._env, f"error: {failure}")
+        self._voice.say(f"error: {failure}")

@@ -101,6 +101,8 @@ _SELECTION = (
                  help="Label selector: app=web,tier!=db"),
     click.option("--field-selector", metavar="SEL", default="", help="Field selector: status.phase=Running"),
     click.option("--watch-only", is_flag=True, help="Leave out what is there at the start; print changes alone."),
+    click.option("--watch-list", is_flag=True,
+                 help="Ask for what is there as a stream (Kubernetes 1.34), not as a list in pages."),
 )  # fmt: skip
 _OUTPUT = (
     click.option("-o", "--output", metavar="FORM", default="", help="table, wide, ndjson, jsonl or csv."),

@@ -168,7 +168,7 @@ class Response:
     @property
     def warnings(self) -> list[str]:
         """The texts of the answer's Warning headers (`299 - "text"`), made inert."""
-        values = self._response.raw.headers.getlist("Warning")
+        values = map(_as_utf8, self._response.raw.headers.getlist("Warning"))
         return [brief(value.split('"')[1] if value.count('"') > 1 else value) for value in values]
 
     def chunks(self) -> Iterator[bytes]:
@@ -201,7 +201,7 @@ class Response:
                 length += len(data)
                 if length > MAX_ERROR_BODY:
                     break
-        target = self._response.headers.get("Location", "")
+        target = _as_utf8(self._response.headers.get("Location", ""))
         moved = f"a redirect to {target}, which kwatch doesn't follow" if 300 <= self.status < 400 else ""
         return moved.encode() or b"".join(parts) or str(self._response.reason).encode()
 
@@ -290,6 +290,11 @@ def _reporting_pools(connected: Any) -> dict[str, type[HTTPConnectionPool]]:
         ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
+
+
+def _as_utf8(value: str) -> str:
+    """A header's value, which Go writes as UTF-8 and Python reads as Latin-1."""
+    return value.encode("latin-1", errors="replace").decode(errors="replace")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -32,6 +32,7 @@ class Cause(Enum):
     UNAUTHORIZED = auto()
     FORBIDDEN = auto()
     NOT_FOUND = auto()
+    NO_STREAM = auto()
     REFUSED = auto()
 
 
@@ -90,6 +91,7 @@ DECISIONS = {
     Cause.UNAUTHORIZED: Rule( "28",       _RENEW,  _RENEW,  _NOW,     0, ""),
     Cause.FORBIDDEN: Rule(    "29",       _FAIL,   _FAIL,   _NOW,     0, ""),
     Cause.NOT_FOUND: Rule(    "30",       _FAIL,   _RELIST, _BACKOFF, 0, "the server has no such resource now"),
+    Cause.NO_STREAM: Rule(    "",         _RELIST, _RELIST, _NOW,     0, "the server gave no list as a stream"),
     Cause.REFUSED: Rule(      "6",        _FAIL,   _FAIL,   _NOW,     0, ""),
 }  # fmt: skip
 

@@ -26,6 +26,14 @@ class Frame(NamedTuple):
         """metadata.resourceVersion of the object (of a Table: of the object in its row, which it repeats)."""
         return str(_mapping(self.object.get("metadata")).get("resourceVersion") or "")
 
+    @property
+    def ends_initial_events(self) -> bool:
+        """Whether this BOOKMARK says that all that existed has been sent (KEP-3157); a Table has it in its row."""
+        rows = _sequence(self.object.get("rows"))
+        value = _mapping(_mapping(rows[0]).get("object")) if rows else self.object
+        annotations = _mapping(_mapping(value.get("metadata")).get("annotations"))
+        return annotations.get(INITIAL_EVENTS_END) == "true"
+
 
 class Status(NamedTuple):
     """metav1.Status, as far as it decides anything. `retry_after` in seconds, None where the server doesn't say."""

@@ -33,8 +33,12 @@ WATCH_SECONDS = (300, 600)
 """Bounds of timeoutSeconds; uniform between them, so that many watches don't reconnect at one moment."""
 GRACE = 30.0
 """Seconds past timeoutSeconds after which a watch is given up as dead (fault 24)."""
+INITIAL_SECONDS = 30.0
+"""Seconds of silence amid a streamed list after which it is asked for in pages: an old server ignores the wish."""
 LIST_SECONDS = 60.0
 """Seconds of silence after which a list is given up as dead."""
+MAX_PAGES = 100_000
+"""Pages of one list; more than any cluster has, so the server is going round in circles."""
 SHORT = 1.0
 """A watch that ends sooner, in seconds, without a single event is suspicious (faults 16, 23)."""
 
@@ -75,11 +79,13 @@ class _Verdict:
 class WatchSession:
     """One watch from its first list on, for ever. Raises from `next_request` where DECISIONS says to fail."""
 
-    def __init__(self, query: Query, form: Form, *, page_size: int = PAGE_SIZE) -> None:
+    def __init__(self, query: Query, form: Form, *, page_size: int = PAGE_SIZE, stream_list: bool = False) -> None:
+        """`stream_list` asks for what exists as a stream (sendInitialEvents) where the server has it."""
         self._query = query
         self._form = form
         self._store = Store(form)
         self._page_size = page_size
+        self._stream_list = stream_list
         self._signals: list[Signal] = []
         self._listing = True
         self._watching = False
@@ -120,6 +126,8 @@ class WatchSession:
         verdict, self._verdict = self._verdict, None
         delay = self._act_on(verdict, now, chance) if verdict else 0.0
         renew = verdict is not None and verdict.move is Move.RENEW
+        if self._listing and self._stream_list:
+            return self._initial_request(delay, renew)
         if self._listing:
             return self._list_request(delay, renew)
         return self._watch_request(delay, chance, renew)
@@ -128,7 +136,7 @@ class WatchSession:
         """A 200 answer to a list, whole."""
         try:
             page = parse_page(body)
-            if page.token in self._tokens:
+            if page.token in self._tokens or len(self._tokens) >= MAX_PAGES:
                 raise MalformedFrame("a list whose pages don't move on")
             if self._token and page.version != self._list_version:
                 self._decide(Cause.CONTINUE_GONE, f"a page of version {page.version} after {self._list_version}")
@@ -157,7 +165,7 @@ class WatchSession:
             return self._decide(Cause.MALFORMED, str(error))
         except FrameTooLong as error:
             return self._decide(Cause.TOO_LONG, str(error))
-        return True
+        return self._watching
 
     def receive_accepted(self) -> None:
         """The server answered a watch with 200; its body follows."""
@@ -170,6 +178,8 @@ class WatchSession:
         cause = cause_of(status)
         if cause is Cause.GONE and self._listing and self._token:
             cause = Cause.CONTINUE_GONE
+        if self._listing and self._stream_list and cause is Cause.REFUSED:
+            cause = Cause.NO_STREAM
         wait = wait if wait is not None else status.retry_after
         self._decide(cause, _describe(status), wait, _api_error(cause, self._query, status))
 
@@ -183,6 +193,8 @@ class WatchSession:
             return
         if cause is Cause.ENDED and self._lines.unfinished:  # fault 5
             cause, detail = Cause.CUT, "amid an event"
+        elif self._listing and self._stream_list and cause in (Cause.ENDED, Cause.OVERDUE):
+            cause = Cause.NO_STREAM
         elif cause is Cause.ENDED:
             cause = self._kind_of_end(duration)
         self._decide(cause, detail, error=error)
@@ -200,10 +212,12 @@ class WatchSession:
         self._synced = True
 
     def _receive_frame(self, frame: Frame) -> bool:
-        if frame.type in _EVENT_TYPES:
+        if self._listing and frame.type in ("ADDED", "BOOKMARK"):
+            self._receive_initial(frame)
+        elif frame.type in _EVENT_TYPES:
             for item in self._form.of_frame(frame):
                 self._signals += self._store.observe(frame.type, item, self._resume)
-                if item.version and not older(item.version, self._resume):
+                if item.version and not self._listing and not older(item.version, self._resume):
                     self._resume = item.version
         elif frame.type == "BOOKMARK":
             if older(frame.version, self._resume):
@@ -220,6 +234,17 @@ class WatchSession:
             return self._decide(Cause.UNKNOWN_EVENT, repr(frame.type[:20]))
         self._heard = True
         return True
+
+    def _receive_initial(self, frame: Frame) -> None:
+        """A streamed list: what exists, in no order; complete, and a place to resume from, with its bookmark only."""
+        if frame.type == "ADDED":
+            self._signals += self._store.listed(self._form.of_frame(frame), initial=not self._synced)
+            self._listed += 1
+            if self._listed % PAGE_SIZE == 0:
+                self._signals.append(Listed(self._listed, None))
+        elif frame.ends_initial_events:
+            self._finish_list(frame.version)
+            self._watching = False  # this stream has done its part; a watch, which may be silent for longer, follows
 
     def _kind_of_end(self, duration: float) -> Cause:
         """What the clean end of a watch means: without a single event, even a bookmark, it may be stale."""
@@ -265,6 +290,8 @@ class WatchSession:
             self._signals.append(Notice(f"{self._query}: {rule.words}{version}{detail}; {plan} {when}", delay))
         decision = f"{verdict.cause.name}{detail}, fault {rule.faults or 'none'}: {verdict.move.name} {when}"
         self._signals.append(Notice(f"{self._query}: {decision}", delay, detail=True))
+        if verdict.cause is Cause.NO_STREAM:
+            self._stream_list = False
         if verdict.move is Move.RELIST or (self._listing and not self._token):
             self._restart_list(unpaged=verdict.cause is Cause.CONTINUE_GONE)
         return delay
@@ -291,6 +318,21 @@ class WatchSession:
         paging = {"limit": str(self._page_size) if self._page_size else "", "continue": self._token}
         parameters = self._query.selectors | {name: value for name, value in paging.items() if value}
         return Request("list", self._query.path, self._form.accept, parameters, delay, renew=renew)
+
+    def _initial_request(self, delay: float, renew: bool) -> Request:
+        self._store.begin_list()
+        self._watching = True
+        self._lines, self._heard = LineDecoder(), False
+        parameters = {
+            **self._query.selectors,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "sendInitialEvents": "true",
+            "resourceVersionMatch": "NotOlderThan",
+            "timeoutSeconds": str(WATCH_SECONDS[1]),
+        }
+        limit = WATCH_SECONDS[1] + GRACE
+        return Request("watch", self._query.path, self._form.accept, parameters, delay, INITIAL_SECONDS, limit, renew)
 
     def _watch_request(self, delay: float, chance: float, renew: bool) -> Request:
         self._watching = True

@@ -38,11 +38,12 @@ restores = st.integers(1, 10)
     st.sampled_from(["", "shown=yes"]),
     st.booleans(),
     st.integers(1, 3),
+    st.booleans(),
 )
 def test_replaying_the_output_gives_the_servers_state_under_any_faults(
-    plan: list[Exchange | int], selector: str, table: bool, page_size: int
+    plan: list[Exchange | int], selector: str, table: bool, page_size: int, stream_list: bool
 ) -> None:
-    world = World(selector, table, page_size)
+    world = World(selector, table, page_size, stream_list)
     world.exchange(Exchange())
     for part in plan:
         if isinstance(part, Exchange):

@@ -57,6 +57,7 @@ class World:
     selector: str = ""
     table: bool = False
     page_size: int = 2
+    stream_list: bool = False
     now: float = 1000.0
     state: dict[str, tuple[str, str]] = field(default_factory=dict)
     printed: list[Change] = field(default_factory=list)
@@ -67,11 +68,13 @@ class World:
         self.cluster.create("configmaps", {"metadata": {"name": "first", "labels": {"shown": "yes"}}})
         self.api = Api(self.cluster, address="", user="model", aggregated=True)
         query = Query(Resource("", "v1", "configmaps", "ConfigMap"), "default", label_selector=self.selector)
-        self.session = WatchSession(query, TableForm() if self.table else ObjectForm(), page_size=self.page_size)
+        form = TableForm() if self.table else ObjectForm()
+        self.session = WatchSession(query, form, page_size=self.page_size, stream_list=self.stream_list)
         self.told: set[str] = set()
         self.seen: set[tuple[str, str, str]] = set()
         self.quiet: list[float] = []
         self.synced = False
+        self.initial = False
 
     # Writes
 
@@ -164,7 +167,7 @@ class World:
         if plan.fault.isdecimal():
             return error_reply(ApiError(int(plan.fault), "Reason", "a message"))
         sent = ServerRequest("GET", request.path, dict(request.parameters), {"accept": request.accept})
-        if request.verb == "watch" and int(request.parameters["resourceVersion"]) > self.cluster.resource_version:
+        if int(request.parameters.get("resourceVersion", "0")) > self.cluster.resource_version:
             too_large = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
             if plan.at % 2:
                 return error_reply(ApiError(504, "Timeout", "too large", details={"causes": [too_large]}))
@@ -178,15 +181,15 @@ class World:
     def _watch(self, watching: Watching, plan: Exchange) -> int:
         self.session.receive_accepted()
         try:
-            pieces = self._pieces(Frames(self.cluster, watching, plan.replay), plan)
+            pieces = self._pieces(Frames(self.cluster, watching, plan.replay), watching.initial_end, plan)
         except ApiError as error:  # compacted
             pieces = [event("ERROR", json.dumps(error.status()).encode())]
         self._stream(pieces, plan)
         return self._take(self.session.signals())
 
-    def _pieces(self, frames: Frames, plan: Exchange) -> list[bytes]:
+    def _pieces(self, frames: Frames, initial: bool, plan: Exchange) -> list[bytes]:
         """What the watch sends while the plan's writes happen."""
-        pieces = [frames.next()]
+        pieces = [frames.next(), frames.bookmark(initial_end=True) if initial else b""]
         for step in plan.during:
             self.write(step)
             pieces.append(frames.next())
@@ -198,10 +201,15 @@ class World:
     def _stream(self, pieces: Sequence[bytes], plan: Exchange) -> None:
         whole = b"".join(pieces)
         body, cause, seconds = self._faulty(whole, plan)
-        for line in body.split(b"\n")[:-1]:
+        lines = body.split(b"\n")[:-1]
+        ends = [index for index, line in enumerate(lines) if b"initial-events-end" in line]
+        if self.initial:  # what comes before the bookmark that ends it is no place to resume from
+            lines = lines[ends[0] :] if ends else []
+        for line in lines:
             self._tell(line)
         for start in range(0, len(body), plan.split):
             if not self.session.receive_data(body[start : start + plan.split]):
+                self.session.receive_end(Cause.ENDED, "", 1)
                 return
         self.now += seconds
         self.session.receive_end(cause, "simulated", max(seconds, 600 if not whole else 0))
@@ -229,7 +237,8 @@ class World:
     # Judgement
 
     def _judge_request(self, request: Request, signals: list[Signal]) -> None:
-        if request.verb == "watch":
+        self.initial = "sendInitialEvents" in request.parameters
+        if request.verb == "watch" and not self.initial:
             asked = request.parameters["resourceVersion"]
             if asked not in self.told:
                 self.problems.append(f"asked to resume from {asked}, of which it was never told; told {self.told}")
@@ -295,7 +304,13 @@ class Frames:
         self._watching = watching
         self._first = True
         selection = watching.selection
-        self._watcher = cluster.watch(watching.kind, selection.namespace, after=watching.after, replay=replay)
+        self._watcher = cluster.watch(
+            watching.kind,
+            selection.namespace,
+            after=watching.after,
+            initial=watching.initial,
+            replay=0 if watching.initial else replay,  # events are replayed after a resume, not in a list
+        )
 
     def next(self) -> bytes:
         """The frames of what changed since the last call."""
@@ -303,9 +318,10 @@ class Frames:
         initial, self._watcher.initial = self._watcher.initial, []
         return b"".join(self._encoded([*initial, *changes]))
 
-    def bookmark(self) -> bytes:
+    def bookmark(self, initial_end: bool = False) -> bytes:
         """A bookmark at the cluster's version; nothing older is left to send."""
-        frame = self._watching.representation.bookmark(self._cluster.resource_version, self._first, False)
+        frame = self._watching.representation.bookmark(self._cluster.resource_version, self._first, initial_end)
+        self._first = False
         return event("BOOKMARK", frame)
 
     def close(self) -> None:

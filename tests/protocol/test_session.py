@@ -513,3 +513,78 @@ def test_a_list_without_a_version_can_only_be_listed_again() -> None:
     driver.ask()
     driver.page(listing("", thing("a", 7)))
     assert driver.end(Cause.ENDED, 60).verb == "list"
+
+
+# A list as a stream (sendInitialEvents)
+
+
+def streamed() -> Driver:
+    driver = Driver(version="")
+    driver.session = WatchSession(PODS, ObjectForm(), stream_list=True)
+    assert driver.ask().parameters["sendInitialEvents"] == "true"
+    return driver
+
+
+def end_of_initial_events(version: int) -> bytes:
+    metadata = {"resourceVersion": str(version), "annotations": {"k8s.io/initial-events-end": "true"}}
+    return event("BOOKMARK", {"kind": "Pod", "metadata": metadata})
+
+
+def test_a_streamed_list_is_a_state_at_its_bookmark_and_not_before() -> None:
+    driver = streamed()
+    assert driver.request.parameters == {
+        "watch": "1",
+        "allowWatchBookmarks": "true",
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+        "timeoutSeconds": "600",
+    }
+    driver.data(event("ADDED", thing("b", 9)), event("ADDED", thing("a", 3)))
+    assert driver.session.resume_version == ""
+    assert driver.end(Cause.CUT).parameters["sendInitialEvents"] == "true"
+    driver.data(event("ADDED", thing("a", 3)))
+    assert driver.data(end_of_initial_events(20) + event("MODIFIED", thing("a", 21))) is False
+    watch = driver.end()
+    assert (watch.verb, watch.parameters["resourceVersion"], watch.delay) == ("watch", "21", 0)
+    assert driver.changes == [("ADDED", "b", "9"), ("ADDED", "a", "3"), ("DELETED", "b", "9"), ("MODIFIED", "a", "21")]
+    assert [one.objects for one in driver.signals if isinstance(one, Synced)] == [1]
+
+
+@pytest.mark.parametrize("name", ["watch-initial-events", "watch-initial-events-table"])
+def test_a_recorded_streamed_list_is_read(name: str) -> None:
+    driver = Driver(version="")
+    driver.session = WatchSession(PODS, TableForm() if "table" in name else ObjectForm(), stream_list=True)
+    driver.ask()
+    driver.data(body(name))
+    expected = [line for line in body(name).splitlines() if b'"ADDED"' in line[:20]]
+    assert [change[0] for change in driver.changes] == ["ADDED"] * len(expected)
+    assert driver.session.resume_version == "381"
+
+
+def test_a_server_that_refuses_to_stream_a_list_is_asked_for_pages() -> None:
+    driver = streamed()
+    request = driver.status(422, body("watch-initial-events-bad-422"))
+    assert (request.verb, request.parameters, request.delay) == ("list", {"limit": "500"}, 0)
+    assert "gave no list as a stream (422 ListOptions" in driver.notices[0]
+
+
+@pytest.mark.parametrize("cause", [Cause.OVERDUE, Cause.ENDED])
+def test_a_server_that_ignores_the_wish_for_a_stream_is_asked_for_pages(cause: Cause) -> None:
+    driver = streamed()
+    assert driver.request.silence == 30
+    driver.data(event("ADDED", thing("a", 3)))
+    assert driver.end(cause).verb == "list"
+    driver.page(listing(20, thing("a", 3)))
+    assert driver.changes == [("ADDED", "a", "3")]
+
+
+def test_a_relist_is_streamed_too_and_its_versions_are_no_place_to_resume_from() -> None:
+    driver = streamed()
+    driver.data(event("ADDED", thing("a", 3)) + end_of_initial_events(20))
+    driver.end()
+    driver.data(error(410))
+    assert driver.ask().parameters["sendInitialEvents"] == "true"
+    driver.data(event("ADDED", thing("b", 29)))
+    assert driver.session.resume_version == "20"
+    driver.data(end_of_initial_events(30))
+    assert driver.changes == [("ADDED", "a", "3"), ("ADDED", "b", "29"), ("DELETED", "a", "3")]
