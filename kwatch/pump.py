@@ -16,7 +16,7 @@ from typing import NamedTuple
 from kwatch.model import Clock, Query, Signal
 from kwatch.watcher import Watcher
 
-CAPACITY = 64
+CAPACITY = 16
 """Batches that may wait, each at most what one read (64 KiB) or one list page gave."""
 JOIN_SECONDS = 0.5
 

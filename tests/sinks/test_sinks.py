@@ -115,13 +115,13 @@ def test_no_headers() -> None:
 def test_ndjson_is_the_apis_watch_form_and_marks_what_kwatch_concluded() -> None:
     out = Output("ndjson")
     text = out.print(
-        change("ADDED", Document({"kind": "Pod", "é": 1})), change("DELETED", Document({}), synthetic=True)
+        change("ADDED", Document('{"kind":"Pod","é":1}'.encode())), change("DELETED", Document(b"{}"), synthetic=True)
     )
     assert text == '{"type":"ADDED","object":{"kind":"Pod","é":1}}\n{"type":"DELETED","object":{},"synthetic":true}\n'
 
 
 def test_ndjson_on_a_terminal_has_no_raw_control_characters_and_the_same_values() -> None:
-    hostile = Document({"a": "x\x9b31m\u202ey\x7f\x1b"})
+    hostile = Document(json.dumps({"a": "x\x9b31m\u202ey\x7f\x1b"}, ensure_ascii=False).encode())
     text = Output("ndjson", terminal=True).print(change("ADDED", hostile))
     assert text.rstrip("\n").isprintable()
     assert json.loads(text)["object"] == hostile.object
