@@ -1,6 +1,17 @@
-"""`python -m kwatch`: the same as the `kwatch` command."""
+"""The command's first step, also `python -m kwatch`: nothing is loaded before Ctrl-C can end it without a traceback."""
 
-from kwatch.cli import main
+import signal
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from kwatch.cli import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import errno
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -131,7 +132,10 @@ def _ended(work: Callable[[_Voice], ExitCode], env: Environment) -> ExitCode:
     except Terminated:
         return ExitCode.TERMINATED
     except OSError as error:
-        voice.say(f"error: {error}")
+        voice.say(f"error: writing the output: {error.strerror or error}")
+        return ExitCode.ERROR
+    except Exception as error:
+        voice.say(f"error: a bug of kwatch's own, {type(error).__name__}: {error}; please report it")
         return ExitCode.ERROR
 
 
@@ -142,6 +146,8 @@ def _sandbox(port: int, scenario: str, options: Mapping[str, float]) -> Iterator
 
     if scenario not in SCENARIOS:
         raise UsageError(f'there is no scenario "{scenario}"; choose one of {", ".join(SCENARIOS)}')
+    if not all(map(math.isfinite, options.values())):
+        raise UsageError("--rate takes a finite number of changes a second")
     if options and scenario != "churn":
         raise UsageError("--objects and --rate are for --scenario churn alone")
     try:
@@ -158,28 +164,34 @@ def _watch(options: Options, connection: Connection, env: Environment, voice: _V
     if options.output not in FORMS:
         known = ", ".join(name for name in FORMS if name)
         raise UsageError(f'there is no output "{options.output}"; -o takes {known}')
+    started = time.monotonic()
     if connection.insecure:
         voice.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
     queries = _queries(options, connection)
-    sink = make(_sink_options(options), env)
-    with Pump(queries, lambda query, clock: _watcher(query, options, connection, clock)) as pump:
-        try:
-            return _Run(options, env, sink, voice, len(queries)).until_ended(pump)
-        finally:
-            sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
+    sink = make(_sink_options(options, queries), env)
+    try:
+        with Pump(queries, lambda query, clock: _watcher(query, options, connection, clock)) as pump:
+            return _Run(options, env, sink, voice, len(queries)).until_ended(pump, started)
+    finally:
+        sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
 
 
 def _queries(options: Options, connection: Connection) -> list[Query]:
     """One for each name in each namespace, or one for all."""
     resource, names = _what(options, connection)
-    named = tuple(namespace for namespace in options.namespaces if namespace) or (connection.namespace or "default",)
+    if names and (options.label_selector or options.field_selector):
+        raise UsageError("a selector and a name exclude each other; leave out -l and --field-selector, or the name")
+    named = tuple(dict.fromkeys(options.namespaces)) or (connection.namespace or "default",)
+    for namespace in named:
+        if namespace in (".", "..") or set(namespace) & set("/%"):  # as kubectl: it would be another path
+            raise UsageError(f'"{namespace}" can\'t be a namespace: it may not be . or .. nor hold / or %')
     namespaces = named if resource.namespaced and not options.all_namespaces else ("",)
     if names and options.all_namespaces and resource.namespaced:
         raise UsageError("a resource can't be watched by name across all namespaces; leave out -A or the name")
     return [
         Query(resource, namespace, name, options.label_selector, options.field_selector)
         for namespace in namespaces
-        for name in names or ("",)
+        for name in dict.fromkeys(names or ("",))
     ]
 
 
@@ -208,11 +220,12 @@ def _resource(kind: str, connection: Connection) -> Resource:
     return resolve_type(kind, get)
 
 
-def _sink_options(options: Options) -> SinkOptions:
+def _sink_options(options: Options, queries: list[Query]) -> SinkOptions:
     return SinkOptions(
         output=options.output,
         live=options.live,
-        show_namespace=options.all_namespaces or len(options.namespaces) > 1,
+        show_namespace=queries[0].resource.namespaced
+        and (options.all_namespaces or len({query.namespace for query in queries}) > 1),
         show_unchanged=options.show_unchanged,
         headers=options.headers,
         csv_raw=options.csv_raw,
@@ -237,9 +250,9 @@ class _Run:
         self._watches = watches
         self._printed = 0
 
-    def until_ended(self, pump: Pump) -> ExitCode:
-        """The exit code once count or duration is reached, or the reader of stdout is gone."""
-        ends = time.monotonic() + self._options.duration if self._options.duration is not None else float("inf")
+    def until_ended(self, pump: Pump, started: float) -> ExitCode:
+        """The exit code once count, or duration since `started`, is reached, or the reader of stdout is gone."""
+        ends = started + self._options.duration if self._options.duration is not None else float("inf")
         while not self._counted():
             now = time.monotonic()
             if now >= ends:
@@ -304,8 +317,8 @@ class _Run:
         if signal.objects or not signal.first:
             return
         if query.name:
-            where = f" in namespace {query.namespace}" if query.namespace else ""
-            self._fail(NotFound(f'{query.resource.qualified} "{query.name}" not found{where}; check the name, or -n'))
+            where = f" in namespace {query.namespace}; check the name, or -n" if query.namespace else "; check the name"
+            self._fail(NotFound(f'{query.resource.qualified} "{query.name}" not found{where}'))
             return
         where = f" in {query.namespace} namespace" if query.namespace else ""
         self._notice(f"No resources found{where}; waiting for {query.resource.plural} to appear")

@@ -5,6 +5,7 @@ What a command needs is imported when it runs: `--help`, `--version` and complet
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import select
@@ -33,13 +34,14 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 COMMAND_CONTEXT = CONTEXT | {"auto_envvar_prefix": "KWATCH"}
 """The group has no variables: a KWATCH_VERSION in the environment must not print the version."""
 
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_DURATION = re.compile(rf"(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?")
 _UNIT_SECONDS = (3600, 60, 1, 0.001)
 
 
 def duration(text: str) -> float:
     """Seconds of `30s`, `2m`, `1h30m`, `500ms` or a bare number. Raises click's BadParameter for anything else."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if re.fullmatch(_NUMBER, text):
         return float(text)
     match = _DURATION.fullmatch(text)
     if not text or not match:
@@ -104,6 +106,8 @@ _SELECTION = (
     click.option("--watch-list", is_flag=True,
                  help="Ask for what is there as a stream (Kubernetes 1.34), not as a list in pages."),
 )  # fmt: skip
+_KUBECTL = (click.option("-w", "--watch", "_", is_flag=True, expose_value=False, hidden=True),)
+"""What kubectl's users type out of habit, and kwatch does anyway."""
 _OUTPUT = (
     click.option("-o", "--output", metavar="FORM", default="", help="table, wide, ndjson, jsonl or csv."),
     click.option("--no-live", is_flag=True,
@@ -150,7 +154,7 @@ def cli(ctx: click.Context) -> None:
 @cli.command(context_settings=COMMAND_CONTEXT)
 @click.argument("type")
 @click.argument("names", nargs=-1)
-@_with(_SELECTION, _OUTPUT, _ENDING, _CONNECTION, _NOTICES)
+@_with(_SELECTION, _OUTPUT, _ENDING, _CONNECTION, _NOTICES, _KUBECTL)
 def watch(**options: Any) -> int:
     """Watch objects of TYPE: all of a namespace, or the NAMES given.
 
@@ -158,6 +162,8 @@ def watch(**options: Any) -> int:
     """
     from kwatch.app import run
 
+    if options["type"] == "get" and options["names"]:
+        raise click.UsageError(f'leave out "get": kwatch {" ".join(options["names"])}')
     return run(_options(options), environment())
 
 
@@ -205,21 +211,45 @@ def sandbox(port: int, scenario: str, objects: int | None, rate: float | None) -
 
 
 def main() -> NoReturn:
-    """The console script: run, and leave with the exit code, at once even if a reader of stdout has stopped reading."""
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
+    """The command: run, and leave with the exit code, at once even if a reader of stdout has stopped reading."""
+    sys.stderr = sys.stderr or io.StringIO()  # closed by the caller: there is nobody to tell
     try:
+        _catch_signals()
+        _check_process()
         code = cli.main(prog_name=_program(), standalone_mode=False) or ExitCode.OK
     except click.ClickException as error:
         code = _usage_error(error)
+    except OSError as error:
+        sys.stderr.write(f"kwatch: error: stdout: {error.strerror or error}\n")
+        code = ExitCode.ERROR
     except (click.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
     except Terminated:
         code = ExitCode.TERMINATED
     _leave(int(code))
+
+
+def _catch_signals() -> None:
+    """Ctrl-C and SIGTERM as exceptions in the main thread, the first alone: a second must not disturb the end."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in a background job
+        signal.signal(signal.SIGINT, end)
+
+
+def _check_process() -> None:
+    """What no option is to blame for: no stdout, or words that are not text."""
+    if sys.stdout is None:
+        raise click.UsageError("stdout is closed; there is nowhere to print to")
+    variables = [(name, value) for name, value in os.environ.items() if name.startswith("KWATCH_")]
+    for place, word in [*zip(sys.argv[1:], sys.argv[1:], strict=True), *variables]:
+        if not word.isascii() and any("\ud800" <= character <= "\udfff" for character in word):
+            raise click.UsageError(f"{place!a} is not text in this locale's encoding; check LANG, or the argument")
 
 
 def environment() -> Environment:
@@ -276,7 +306,7 @@ def _leave(code: int) -> NoReturn:
     """Exit without waiting for threads amid a connect, nor long for a reader that doesn't read."""
 
     def flush() -> None:
-        for stream in (sys.stdout, sys.stderr):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             try:
                 stream.flush()
             except (OSError, ValueError):  # the other end is closed

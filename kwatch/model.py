@@ -62,13 +62,19 @@ class Query:
     @property
     def selectors(self) -> dict[str, str]:
         """The query parameters that narrow it; a single name is a field selector, as kubectl does it."""
-        fields = [part for part in (self.name and f"metadata.name={self.name}", self.field_selector) if part]
+        name = self.name and f"metadata.name={_escaped(self.name)}"
+        fields = [part for part in (name, self.field_selector) if part]
         selectors = {"labelSelector": self.label_selector, "fieldSelector": ",".join(fields)}
         return {name: value for name, value in selectors.items() if value}
 
     def __str__(self) -> str:
         what = f"{self.resource.qualified} {self.name}" if self.name else self.resource.qualified
         return f"{what} in {self.namespace}" if self.namespace else what
+
+
+def _escaped(value: str) -> str:
+    """A value of a field selector (k8s.io/apimachinery fields.EscapeValue)."""
+    return value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
 
 
 class Column(NamedTuple):

@@ -14,7 +14,7 @@ import ssl
 import sys
 import time
 from collections.abc import Iterator
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from types import TracebackType
 from typing import Any
 
@@ -34,6 +34,8 @@ from kwatch.protocol.session import Request, api_error
 from kwatch.text import brief
 
 CONNECT_SECONDS = 10.0
+GET_SECONDS = 10.0
+"""Seconds of silence after which a small GET is given up."""
 READ_SIZE = 65536
 MAX_PAGE = 1 << 30
 """Bytes a list's page may have, decompressed. A page of 500 objects of the 1.5 MiB that etcd allows stays under it."""
@@ -88,9 +90,9 @@ class Transport:
 
     def get(self, path: str, accept: str) -> bytes:
         """The whole body of a 200 answer to a GET. Raises ApiError for any other answer."""
-        with self.send(Request("get", path, accept)) as response:
+        with self.send(Request("get", path, accept, silence=GET_SECONDS)) as response:
             if response.status != 200:
-                raise api_error(path, response.status, response.read_error())
+                raise api_error(f"{self._server}{path}", response.status, response.read_error())
             return response.read()
 
     def abort(self) -> None:
@@ -130,7 +132,8 @@ class Transport:
             allow_redirects=False,
         )
 
-    def _connected(self, connected: socket.socket) -> None:
+    def _connected(self, connected: socket.socket | None) -> None:
+        """A connection was made; None while it is being made."""
         self._socket, self._is_new = connected, True
 
     def _finished(self) -> None:
@@ -143,12 +146,13 @@ class Transport:
         if _find(error, ssl.SSLCertVerificationError):
             text = f"{self._server} has a certificate that the cluster's CA does not confirm: {reason}"
             return Untrusted(f"{text}; check certificate-authority in the kubeconfig, or the address", reason)
-        if overdue and not _find(error, urllib3.exceptions.ConnectTimeoutError):
-            return Overdue(f"{self._server} did not answer in time", reason)
-        text = f"can't connect to {self._server}: {reason}"
-        return Unreachable(
-            f"{text}; check the address (--server, or the kubeconfig's context) and that it runs", reason
+        if overdue and self._socket is not None:
+            return Overdue(f"{self._server} did not answer in time; check that it is a Kubernetes API server", reason)
+        other = "http" if self._server.startswith("https:") else "https"
+        advice = (
+            self._note or f"check the address (--server or the context; is it {other}://?) and that the server runs"
         )
+        return Unreachable(f"can't connect to {self._server}: {reason}; {advice}", reason)
 
 
 class Response:
@@ -275,11 +279,13 @@ class _Adapter(HTTPAdapter):
 def _reporting_pools(connected: Any) -> dict[str, type[HTTPConnectionPool]]:
     class Plain(HTTPConnection):
         def connect(self) -> None:
+            connected(None)
             super().connect()
             connected(self.sock)
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
+            connected(None)
             super().connect()
             connected(self.sock)
 
@@ -290,6 +296,14 @@ def _reporting_pools(connected: Any) -> dict[str, type[HTTPConnectionPool]]:
         ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
+
+
+_TLS_REASONS = {
+    "WRONG_VERSION_NUMBER": "what answers there doesn't speak TLS",
+    "UNEXPECTED_EOF_WHILE_READING": "the server closed the connection amid the TLS handshake",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate",
+    "TLSV1_ALERT_UNKNOWN_CA": "the server doesn't accept the client certificate",
+}
 
 
 def _as_utf8(value: str) -> str:
@@ -320,8 +334,10 @@ def _is_timeout(error: BaseException) -> bool:
 def _reason(error: BaseException) -> str:
     """The innermost error in words: `Connection refused`, not three wrappers of it."""
     for cause in reversed(list(_causes(error))):
+        if isinstance(cause, IncompleteRead):
+            return "closed amid an answer"
         if isinstance(cause, ssl.SSLError):
-            return brief(getattr(cause, "verify_message", "") or cause.reason or str(cause))
+            return _TLS_REASONS.get(cause.reason or "") or brief(getattr(cause, "verify_message", "") or str(cause))
         if isinstance(cause, (OSError, HTTPException)) and (words := getattr(cause, "strerror", "") or str(cause)):
             return brief(words)
     return brief(str(error))

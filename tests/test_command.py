@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -334,6 +335,104 @@ def test_a_broken_kubeconfig_says_which_file(tmp_path: Path) -> None:
     run = kwatch(["pods"], tmp_path, KUBECONFIG=str(config))
     assert (run.returncode, len(run.stderr.splitlines())) == (1, 1)
     assert str(config) in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["pods", "-n", ".."], '".." can\'t be a namespace'),
+        (["pods", "-n", "a/b"], '"a/b" can\'t be a namespace'),
+        (["pods", "web-0", "-l", "app=web"], "a selector and a name exclude each other"),
+        (["get", "pods"], 'leave out "get": kwatch pods'),
+        (["pods", "-n", "\udcff"], "is not text"),
+        (["pods", "--duration", "\u0661s"], "is not a duration"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(arguments: list[str], text: str, server: Server, tmp_path: Path) -> None:
+    run = kwatch([*arguments, "-s", server.url], tmp_path, PYTHONUTF8="1")
+    assert (run.returncode, len(run.stderr.splitlines())) == (2, 1)
+    assert text in run.stderr
+    assert server.requests == []
+
+
+def test_a_namespace_or_name_given_twice_is_watched_once(server: Server, tmp_path: Path) -> None:
+    given = ["-n", "default,other", "-n", "default", "-s", server.url, "-o", "ndjson", "--duration", "700ms"]
+    assert sorted(names(kwatch(["pods", *given], tmp_path).stdout)) == ["db-0", "web-0", "web-1", "web-2"]
+    twice = ["pod/web-0", "pod/web-0", "-s", server.url, "-o", "ndjson", "--duration", "700ms"]
+    assert names(kwatch(twice, tmp_path).stdout) == ["web-0"]
+
+
+def test_kubectls_w_is_taken_for_granted(server: Server, tmp_path: Path) -> None:
+    assert kwatch(["pods", "-w", "-s", server.url, "--count", "1"], tmp_path).returncode == 0
+
+
+def test_without_any_kubeconfig_the_error_says_where_it_looked(tmp_path: Path) -> None:
+    run = kwatch(["pods"], tmp_path, KUBECONFIG=str(tmp_path / "none"))
+    assert run.returncode == 1
+    assert "no kubeconfig was found" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("shell", "code"),
+    [("pods --duration 1s >&-", 2), ("--help >&-", 2), ("--version >/dev/full", 1), ("pods --duration 1s 2>&-", 0)],
+)
+def test_closed_and_full_streams_are_no_traceback(shell: str, code: int, server: Server, tmp_path: Path) -> None:
+    given = variables(tmp_path) | {"KWATCH_SERVER": server.url}
+    command = ["sh", "-c", f"{sys.executable} -m kwatch {shell}"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=20, env=given, check=False)
+    assert run.returncode == code
+    assert "Traceback" not in run.stderr
+    assert len(run.stderr.splitlines()) <= 1
+
+
+def test_a_second_ctrl_c_disturbs_nothing_and_the_cursor_comes_back(server: Server, tmp_path: Path) -> None:
+    for pause in (0, 0.0005, 0.001, 0.002, 0.005):
+        master, slave = pty.openpty()
+        given = variables(tmp_path) | {"TERM": "xterm"}
+        command = [sys.executable, "-m", "kwatch", "pods", "-s", server.url]
+        with subprocess.Popen(command, stdout=slave, stderr=slave, env=given) as run:
+            os.close(slave)
+            screen = b""
+            while b"web-2" not in screen:
+                screen += os.read(master, 65536)
+            for _ in range(3):
+                run.send_signal(signal.SIGINT)
+                time.sleep(pause)
+            assert run.wait(5) == 130
+            while more := read_all(master):
+                screen += more
+        os.close(master)
+        assert screen.rindex(b"\x1b[?25h") > screen.rindex(b"\x1b[?25l")
+        assert b"Traceback" not in screen
+
+
+def read_all(descriptor: int) -> bytes:
+    """What is there; nothing once the other end is closed."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        return b""
+
+
+def test_a_server_started_anew_on_the_same_port_is_listed_anew(tmp_path: Path) -> None:
+    with Running(["sandbox"], tmp_path) as first:
+        first.until(lambda: first.stdout.endswith("\n"))
+        address = first.stdout.strip()
+        home = tmp_path / "home"
+        home.mkdir()
+        with Running(["nodes", "-s", address, "-o", "ndjson"], home) as watching:
+            watching.until(lambda: watching.stdout.count("\n") >= 3)
+            first.end(signal.SIGTERM)
+            again = tmp_path / "again"
+            again.mkdir()
+            with Running(["sandbox", "--port", address.rpartition(":")[2]], again):
+                watching.until(lambda: watching.stdout.count("ADDED") >= 6)
+                events = [json.loads(line) for line in watching.stdout.splitlines()]
+    lives: dict[str, str] = {}
+    for each in events:
+        name, uid = each["object"]["metadata"]["name"], each["object"]["metadata"]["uid"]
+        assert lives.get(name, "") == ("" if each["type"] == "ADDED" else uid)
+        lives[name] = "" if each["type"] == "DELETED" else uid
 
 
 # Demo, sandbox, help

@@ -108,7 +108,7 @@ STATUS_CAUSES = {
 HINTS = {
     Cause.UNAUTHORIZED: "the credentials are wrong or have expired: check the context's user in the kubeconfig",
     Cause.FORBIDDEN: "ask for the right to list and watch it, or narrow the watch with -n NAMESPACE",
-    Cause.NOT_FOUND: "the server doesn't serve this version of the type: see `kubectl api-resources`",
+    Cause.NOT_FOUND: "the server doesn't serve this type (see `kubectl api-resources`), or is no Kubernetes API server",
     Cause.MALFORMED: "is the address that of a Kubernetes API server?",
     Cause.TOO_LONG: "narrow the watch with -n, -l or --field-selector",
 }

@@ -110,7 +110,9 @@ def parse_error_body(body: bytes, code: int) -> Status:
     except MalformedFrame:
         value = None
     status = parse_status(value, code)
-    return status if status.message else status._replace(code=code, message=brief(text))
+    if status.message:
+        return status
+    return status._replace(code=code, message="an HTML page" if text.lstrip().startswith("<") else brief(text))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

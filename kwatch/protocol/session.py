@@ -43,6 +43,8 @@ SHORT = 1.0
 """A watch that ends sooner, in seconds, without a single event is suspicious (faults 16, 23)."""
 
 
+_MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading JSON of another shape runs into; a server's nonsense must not end the watch."""
 _API_ERRORS = {Cause.UNAUTHORIZED: Unauthorized, Cause.FORBIDDEN: Forbidden, Cause.NOT_FOUND: NotFound}
 _AT_A_VERSION = (Cause.GONE, Cause.FUTURE, Cause.WENT_BACK)
 _EVENT_TYPES = frozenset(("ADDED", "MODIFIED", "DELETED"))
@@ -142,8 +144,8 @@ class WatchSession:
                 self._decide(Cause.CONTINUE_GONE, f"a page of version {page.version} after {self._list_version}")
                 return
             changes = self._store.listed(self._form.of_page(page), initial=not self._synced)
-        except MalformedFrame as error:
-            self._decide(Cause.MALFORMED, str(error))
+        except (MalformedFrame, *_MISSHAPEN) as error:
+            self._decide(Cause.MALFORMED, _unreadable(error))
             return
         self._succeeded()
         self._signals += changes
@@ -161,8 +163,8 @@ class WatchSession:
             for line in self._lines.feed(data):
                 if not self._receive_frame(parse_frame(line)):
                     return False
-        except MalformedFrame as error:
-            return self._decide(Cause.MALFORMED, str(error))
+        except (MalformedFrame, *_MISSHAPEN) as error:
+            return self._decide(Cause.MALFORMED, _unreadable(error))
         except FrameTooLong as error:
             return self._decide(Cause.TOO_LONG, str(error))
         return self._watching
@@ -350,8 +352,13 @@ class WatchSession:
         return Request("watch", self._query.path, self._form.accept, parameters, delay, limit, limit, renew)
 
 
+def _unreadable(error: Exception) -> str:
+    return str(error) if isinstance(error, MalformedFrame) else "JSON, but not in the shape of the API's objects"
+
+
 def _describe(status: Status) -> str:
-    return " ".join(str(part) for part in (status.code or "", status.message or status.reason) if part)
+    code, text = str(status.code or ""), status.message or status.reason
+    return text if code and text.startswith(code) else f"{code} {text}".strip()
 
 
 def api_error(what: object, code: int, body: bytes) -> ApiError:

@@ -222,6 +222,7 @@ class Cluster:
         record: bool = False,
         seed: int | None = None,
         watch_buffer: int = 200_000,
+        first_version: int = 0,
     ) -> None:
         self.kinds = Registry()
         self.graceful = False  # set by whoever plays the kubelet: deleted pods that are bound get Terminating first
@@ -231,7 +232,7 @@ class Cluster:
         self._moment: float | None = None
         self._history = history
         self._watch_buffer = watch_buffer
-        self._version = 0
+        self._version = self._first_version = first_version
         self._stores: dict[str, _Store] = {}
         self._dependents: dict[str, set[tuple[str, Key]]] = {}
         self._recorded: dict[str, list[tuple[str, Record]]] | None = {} if record else None
@@ -499,6 +500,7 @@ class Cluster:
             store = self._stores.get(kind.store)
             if store is None:
                 store = self._stores[kind.store] = _Store(self._history)
+                store.compacted = self._first_version
             return store
 
     def _create(self, kind: Kind, item: Object, manager: str) -> Record:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from .cluster import Cluster
 from .scenarios import start_scenario
 from .server import Server
+
+EPOCH, PER_SECOND = 1_790_000_000, 1000
+"""A server that is restarted starts at a later version, so that those of its former life are 410, not mistaken."""
 
 
 @contextlib.contextmanager
@@ -19,7 +23,7 @@ def playing(scenario: str, port: int = 0, **options: Any) -> Iterator[Server]:
     `scenario` is a key of SCENARIOS, `options` are its own. Raises OSError where the port is taken.
     """
     stop = threading.Event()
-    cluster = Cluster()
+    cluster = Cluster(first_version=max(int(time.time() - EPOCH), 0) * PER_SECOND)
     with Server(cluster, port=port) as server:
         driver = start_scenario(scenario, cluster, stop, **options)
         try:

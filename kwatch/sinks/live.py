@@ -52,7 +52,6 @@ class LiveSink:
         self._changed = True
         self._next_frame = 0.0
         self._next_tick = 0.0
-        self._write(_HIDE)
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """Take the changes over; the next tick draws them."""
@@ -87,8 +86,10 @@ class LiveSink:
 
     def close(self) -> None:
         """Draw the last state, give the cursor back and go below the table."""
-        self._draw()
-        self._write(_SHOW)
+        try:
+            self._draw()
+        finally:
+            self._write(_SHOW)
 
     def _draw(self) -> None:
         size = self._env.size()
@@ -96,17 +97,21 @@ class LiveSink:
             self._size, self._drawn, self._widths = size, [], []
             self._write(f"\r{_ERASE_BELOW}")
         lines = self._lines(size.columns, size.lines)
-        self._write(_rewrite(self._drawn, lines))
+        hide = "" if self._drawn else _HIDE
+        self._write(hide + _rewrite(self._drawn, lines))
         self._drawn = lines
 
     def _lines(self, columns: int, height: int) -> list[str]:
-        room = max(height - 3, 1)
         keys = sorted(self._rows, key=lambda key: key[1])
-        more = len(keys) - room
-        table = [_cut(line, columns) for line in self._table(keys[:room])]
-        status = f"{self._what}: {len(keys):,} · {self._events:,} events · {self._state}"
-        rest = [_cut(f"… {more:,} more", columns)] if more > 0 else []
-        return [*table, *rest, f"{_DIM}{_cut(inert(status), columns)}{_PLAIN}"]
+        room = height - 3  # beside the header, the status line, and the line below it where the cursor waits
+        more = len(keys) > room
+        fitting = keys[: max(room - more, 0)]
+        lines = self._table(fitting)
+        if more:
+            lines.append(f"… {len(keys) - len(fitting):,} more")
+        what = f"{self._what}: {len(keys):,} · {self._events:,} events · " if self._what else ""
+        table = [_cut(line, columns) for line in lines[: max(height - 2, 0)]]
+        return [*table, f"{_DIM}{_cut(inert(what + self._state), columns)}{_PLAIN}"]
 
     def _table(self, keys: list[tuple[str, Key]]) -> list[str]:
         rows = [self._rows[key] for key in keys]

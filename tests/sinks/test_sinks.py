@@ -228,8 +228,25 @@ def test_live_only_changed_lines_are_written_again() -> None:
 
 def test_live_more_rows_than_lines_are_counted() -> None:
     lines = Terminal(lines=10).show(*[change("ADDED", row(f"pod-{index:02}")) for index in range(30)])
-    assert len(lines) <= 10
-    assert lines[-2] == "… 23 more"
+    assert len(lines) == 9
+    assert lines[0].startswith("NAME")
+    assert lines[-2] == "… 24 more"
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 4, 5, 6, 12])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 9, 10, 50])
+def test_live_the_table_stays_in_place_at_any_height(height: int, count: int) -> None:
+    terminal = Terminal(lines=height)
+    pods = [f"pod-{index:02}" for index in range(count)]
+    first = terminal.show(*[change("ADDED", row(pod)) for pod in pods])
+    for status in ("Failed", "Running", "Failed"):
+        terminal.show(*[change("MODIFIED", row(pod, status)) for pod in pods])
+    last = terminal.lines()
+    assert len(last) == len(first) <= max(height - 1, 1)
+    assert sum(line.startswith("pods: ") for line in last) == (height > 1)
+    if len(last) > 2:
+        assert last[0].startswith("NAME")
+        assert "Failed" in last[1]
 
 
 def test_live_long_lines_are_cut_not_wrapped() -> None:
