@@ -69,6 +69,10 @@ class MalformedFrame(ProtocolError):
     """A complete line or list body that is not JSON, or not an event, list or Status."""
 
 
+class TruncatedJson(MalformedFrame):
+    """JSON that stops short: where only the connection's end delimits a body, a cut looks like this."""
+
+
 class FrameTooLong(ProtocolError):
     """A line or a body over its cap."""
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -160,6 +161,23 @@ def test_options_have_variables(server: Server, tmp_path: Path) -> None:
     given = {"KWATCH_SERVER": server.url, "KWATCH_NAMESPACE": "other", "KWATCH_OUTPUT": "ndjson", "KWATCH_COUNT": "1"}
     assert names(kwatch(["pods"], tmp_path, **given).stdout) == ["db-0"]
     assert names(kwatch(["pods", "-n", "default"], tmp_path, **given).stdout) == ["web-0"]
+
+
+def test_verbose_shows_each_request_its_status_its_time_and_each_decision(server: Server, tmp_path: Path) -> None:
+    server.script(Fault(cut=0), Fault(status=503, headers={"Retry-After": "1"}))
+    with Running(["pods", "-s", server.url, "-v"], tmp_path) as run:
+        run.until(lambda: run.stderr.count("watching from") == 2)
+        run.end()
+        text = run.stderr
+    path = r"/api/v1/namespaces/default/pods\?"
+    for pattern in [
+        rf"GET {path}limit=500: 200 in [0-9]+ ms",
+        rf"GET {path}watch=1&allowWatchBookmarks=true&resourceVersion=[0-9]+&timeoutSeconds=[0-9]+: 503 in [0-9]+ ms",
+        r"pods in default: listed 3 at resourceVersion [0-9]+",
+        r"CUT \(closed amid an answer\), fault 1 5 8 9 31: RESUME in [0-9.]+s",
+        r"THROTTLED \(503 .*\), fault 26: RESUME in 1.0s",
+    ]:
+        assert re.search(pattern, text), (pattern, text)
 
 
 # Faults, seen from outside

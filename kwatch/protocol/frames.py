@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kwatch.errors import MalformedFrame
+from kwatch.errors import MalformedFrame, TruncatedJson
 from kwatch.protocol.jsontext import decode
 from kwatch.text import brief
 
@@ -73,7 +73,8 @@ def parse_page(body: bytes) -> Page:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise MalformedFrame(f"the list is not UTF-8 ({error.reason})") from error
+        kind = TruncatedJson if error.end >= len(body) else MalformedFrame
+        raise kind(f"the list is not UTF-8 ({error.reason})") from error
     value = decode(text)
     if not isinstance(value, dict) or not str(value.get("kind", "")).endswith(("List", "Table")):
         raise MalformedFrame(f"not a Kubernetes list: {brief(text)}")

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from kwatch.errors import MalformedFrame
+from kwatch.errors import MalformedFrame, TruncatedJson
 
 _BIG_INTEGER = re.compile(r"[:\[,]\s*-?\d{19,}\s*[,\]}]")
 
@@ -29,7 +29,8 @@ def decode_exactly(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise MalformedFrame(f"not JSON ({error})") from error
+        kind = TruncatedJson if _stops_short(error, text) else MalformedFrame
+        raise kind(f"not JSON ({error})") from error
 
 
 def encode(value: Any) -> bytes:
@@ -46,6 +47,13 @@ def changed_by_decoding(encoded: bytes, source: str) -> bool:
     orjson (from 3.11.7 on) writes a float beyond 2**53 as `1e+19`, so that the look at `source` is rarely needed.
     """
     return b"e+" in encoded and _BIG_INTEGER.search(source) is not None
+
+
+def _stops_short(error: Exception, text: str) -> bool:
+    """Whether the text went wrong at its end: amid a string, or within the length of a literal or escape of it."""
+    if not isinstance(error, json.JSONDecodeError) or text.lstrip()[:1] not in ("{", ""):
+        return False
+    return error.pos >= len(text.rstrip()) - len("\\ud83d") or error.msg.startswith("Unterminated string")
 
 
 def _refuse(constant: str) -> NoReturn:

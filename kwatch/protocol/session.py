@@ -18,6 +18,7 @@ from kwatch.errors import (
     MalformedFrame,
     NotFound,
     ProtocolError,
+    TruncatedJson,
     Unauthorized,
 )
 from kwatch.model import Bookmark, Connected, Listed, Notice, Query, Signal, Synced
@@ -144,6 +145,9 @@ class WatchSession:
                 self._decide(Cause.CONTINUE_GONE, f"a page of version {page.version} after {self._list_version}")
                 return
             changes = self._store.listed(self._form.of_page(page), initial=not self._synced)
+        except TruncatedJson:  # fault 5, where only the connection's end delimits the body
+            self._decide(Cause.CUT, "amid a list")
+            return
         except (MalformedFrame, *_MISSHAPEN) as error:
             self._decide(Cause.MALFORMED, _unreadable(error))
             return
