@@ -7,8 +7,8 @@ import contextlib
 import errno
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from kwatch.cluster.discovery import resolve_type
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
@@ -40,13 +40,9 @@ class Options:
     field_selector: str = ""
     watch_only: bool = False
     watch_list: bool = False
-    output: str = ""
-    live: bool = True
-    headers: bool = True
-    show_unchanged: bool = False
+    sink: SinkOptions = field(default_factory=SinkOptions)
     show_managed_fields: bool = False
     show_secrets: bool = False
-    csv_raw: bool = False
     count: int | None = None
     duration: float | None = None
     quiet: bool = False
@@ -161,14 +157,14 @@ def _sandbox(port: int, scenario: str, options: Mapping[str, float]) -> Iterator
 
 def _watch(options: Options, connection: Connection, env: Environment, voice: _Voice) -> ExitCode:
     voice.keep(connection)
-    if options.output not in FORMS:
+    if options.sink.output not in FORMS:
         known = ", ".join(name for name in FORMS if name)
-        raise UsageError(f'there is no output "{options.output}"; -o takes {known}')
+        raise UsageError(f'there is no output "{options.sink.output}"; -o takes {known}')
     started = time.monotonic()
     if connection.insecure:
         voice.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
     queries = _queries(options, connection)
-    sink = make(_sink_options(options, queries), env)
+    sink = _sink(options, queries, env)
     try:
         with Pump(queries, lambda query, clock: _watcher(query, options, connection, clock)) as pump:
             return _Run(options, env, sink, voice, len(queries)).until_ended(pump, started)
@@ -220,21 +216,14 @@ def _resource(kind: str, connection: Connection) -> Resource:
     return resolve_type(kind, get)
 
 
-def _sink_options(options: Options, queries: list[Query]) -> SinkOptions:
-    return SinkOptions(
-        output=options.output,
-        live=options.live,
-        show_namespace=queries[0].resource.namespaced
-        and (options.all_namespaces or len({query.namespace for query in queries}) > 1),
-        show_unchanged=options.show_unchanged,
-        headers=options.headers,
-        csv_raw=options.csv_raw,
-    )
+def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
+    several = options.all_namespaces or len({query.namespace for query in queries}) > 1
+    return make(replace(options.sink, show_namespace=queries[0].resource.namespaced and several), env)
 
 
 def _watcher(query: Query, options: Options, connection: Connection, clock: Clock) -> Watcher:
     form: Form = TableForm()
-    if not wants_tables(options.output):
+    if not wants_tables(options.sink.output):
         form = ObjectForm(managed_fields=options.show_managed_fields, secrets=options.show_secrets)
     return Watcher(WatchSession(query, form, stream_list=options.watch_list), Transport(connection), clock)
 

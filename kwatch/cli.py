@@ -269,14 +269,20 @@ def environment() -> Environment:
 def _options(given: dict[str, Any]) -> Options:
     from kwatch.app import Options
     from kwatch.cluster.kubeconfig import ConnectionOptions
+    from kwatch.sinks import SinkOptions
 
     known = {each.name for each in fields(ConnectionOptions)}
     connection = {name: given.pop(name) for name in known & given.keys()}
     return Options(
         namespaces=tuple(name for group in given.pop("namespace") for name in group),
         label_selector=given.pop("selector"),
-        live=not given.pop("no_live"),
-        headers=not given.pop("no_headers"),
+        sink=SinkOptions(
+            output=given.pop("output"),
+            live=not given.pop("no_live"),
+            headers=not given.pop("no_headers"),
+            show_unchanged=given.pop("show_unchanged"),
+            csv_raw=given.pop("csv_raw"),
+        ),
         connection=ConnectionOptions(**connection),
         **given,
     )
