@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from kwatch.cluster import proxies
 from kwatch.cluster.discovery import resolve_type
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
 from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, UsageError
@@ -105,12 +106,13 @@ class _Voice:
 
 
 def _secrets(connection: Connection) -> list[str]:
-    """The credentials as they may be repeated by a server, longest first; what is too short to be one is left out."""
+    """The credentials as they may be repeated by a server or a proxy, longest first; what is too short is left out."""
     scheme, _, value = connection.credentials.authorization().partition(" ")
     found = [value]
     if scheme == "Basic":
         found.append(base64.b64decode(value).decode(errors="replace").partition(":")[2])
-    return [secret for secret in found if len(secret) > 3]
+    found += proxies.secrets(connection.proxy)
+    return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)
 
 
 def _ended(work: Callable[[_Voice], ExitCode], env: Environment) -> ExitCode:

@@ -86,6 +86,7 @@ _CONNECTION = (
     click.option("--kubeconfig", metavar="FILE", default="", help="Kubeconfig file to use instead of KUBECONFIG."),
     click.option("--context", metavar="NAME", default="", help="Context of the kubeconfig to use."),
     click.option("-s", "--server", metavar="URL", default="", help="Address of the API server."),
+    click.option("--proxy-url", metavar="URL", default="", help="Proxy to reach the API server through."),
     click.option("--cluster", metavar="NAME", default="", help="Cluster of the kubeconfig to use."),
     click.option("--user", metavar="NAME", default="", help="User of the kubeconfig to use."),
     click.option("--token", metavar="TOKEN", default="", help="Bearer token to authenticate with."),

@@ -2,19 +2,21 @@
 
 One Transport serves one watch and is used by one thread; `abort` may be called from any. Nothing of the process's
 environment decides where requests go or whom they trust (`trust_env` is off: a netrc or REQUESTS_CA_BUNDLE would win
-over the cluster's own settings).
+over the cluster's own settings); a proxy is the connection's (`kwatch.cluster.proxies`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import platform
+import re
 import socket
 import ssl
 import sys
 import time
 from collections.abc import Iterator
-from http.client import HTTPException, IncompleteRead
+from http import HTTPStatus
+from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
 from types import TracebackType
 from typing import Any
 
@@ -22,13 +24,14 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.poolmanager import PoolManager, ProxyManager
 
 from kwatch import __version__
+from kwatch.cluster import proxies
 from kwatch.cluster.credentials import Credentials
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.cluster.tls import ssl_context
+from kwatch.cluster.tls import proxy_ssl_context, ssl_context
 from kwatch.errors import Cut, FrameTooLong, Overdue, TransportError, Unreachable, Untrusted
 from kwatch.protocol.session import Request, api_error
 from kwatch.text import brief
@@ -63,6 +66,8 @@ class Transport:
     def __init__(self, connection: Connection) -> None:
         self._server = connection.server
         self._note = connection.note
+        self._proxy = proxies.shown(connection.proxy) if connection.proxy else ""
+        self._proxy_from = connection.proxy_from or "proxy-url"
         self._credentials = connection.credentials
         self._socket: socket.socket | None = None
         self._deadline = float("inf")
@@ -72,6 +77,8 @@ class Transport:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._session = requests.Session()
         self._session.trust_env = False
+        if self._proxy:  # without user and password, which only the adapter's headers need
+            self._session.proxies = {"http": self._proxy, "https": self._proxy}
         self._session.auth = _Auth(connection.credentials)
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
         adapter = _Adapter(connection, self._connected)
@@ -84,9 +91,13 @@ class Transport:
             self._credentials.renew()
         self._deadline = time.monotonic() + request.deadline
         try:
-            return Response(self._answer(request), self)
+            answer = Response(self._answer(request), self)
         except _FAILURES as error:
             raise self._unanswered(error) from error
+        if answer.status == 407 and self._proxy and self._server.startswith("http:"):
+            answer.close()
+            raise self._refused_by_proxy(_status_words(407))
+        return answer
 
     def get(self, path: str, accept: str) -> bytes:
         """The whole body of a 200 answer to a GET. Raises ApiError for any other answer."""
@@ -140,8 +151,10 @@ class Transport:
         self._deadline, self._aborted = float("inf"), False
 
     def _unanswered(self, error: BaseException) -> TransportError:
-        overdue = self._aborted or _is_timeout(error)
+        aborted, overdue = self._aborted, self._aborted or _is_timeout(error)
         self._finished()
+        if not aborted and (failed := next((each for each in _causes(error) if isinstance(each, _ProxyFailed)), None)):
+            return self._refused_by_proxy(_proxy_reason(failed), _find(failed, ssl.SSLCertVerificationError))
         reason = _reason(error)
         if _find(error, ssl.SSLCertVerificationError):
             text = f"{self._server} has a certificate that the cluster's CA does not confirm: {reason}"
@@ -153,6 +166,12 @@ class Transport:
             self._note or f"check the address (--server or the context; is it {other}://?) and that the server runs"
         )
         return Unreachable(f"can't connect to {self._server}: {reason}; {advice}", reason)
+
+    def _refused_by_proxy(self, reason: str, untrusted: bool = False) -> TransportError:
+        """The proxy's fault, or that of whoever configured it; `reason` begins with the status where it gave one."""
+        advice = _PROXY_ADVICE.get(reason[:3], _PROXY_ADVICE[""]).format(self._proxy_from)
+        text = f"can't connect to {self._server} through the proxy {self._proxy}: {reason}; {advice}"
+        return (Untrusted if untrusted else Unreachable)(text, f"proxy {self._proxy}: {reason}")
 
 
 class Response:
@@ -241,7 +260,7 @@ class _Auth(AuthBase):
 
 
 class _Adapter(HTTPAdapter):
-    """One TLS context, one set of socket options, and word of each socket that connects."""
+    """One TLS context, one set of socket options, and word of each socket that connects, with a proxy or without."""
 
     def __init__(self, connection: Connection, connected: Any) -> None:
         self._connection = connection
@@ -250,20 +269,53 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
         """As the base, with the connection's TLS context and sockets that report themselves."""
-        if self._connection.server.startswith("https:"):
-            pool_kwargs["ssl_context"] = ssl_context(self._connection)
-        if self._connection.tls_server_name:
-            pool_kwargs["server_hostname"] = self._connection.tls_server_name
-        pool_kwargs["socket_options"] = SOCKET_OPTIONS
-        super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
-        self.poolmanager.pool_classes_by_scheme = _reporting_pools(self._connected)
+        super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._pool_options())
+        self._report(self.poolmanager, proxied=False)
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """The same for the proxy, once; the base knows neither the TLS context nor the socket options."""
+        if proxy not in self.proxy_manager:
+            options = {"num_pools": 1, "maxsize": 1, **self._pool_options(), **proxy_kwargs}
+            self.proxy_manager[proxy] = self._proxy_manager(proxy, options)
+            self._report(self.proxy_manager[proxy], proxied=True)
+        return self.proxy_manager[proxy]
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Who kwatch is to the proxy: sent with CONNECT, or with each request that the proxy forwards."""
+        value = proxies.authorization(self._connection.proxy)
+        return {"Proxy-Authorization": value} if value else {}
 
     def close(self) -> None:
         """Close the connections now; the base leaves that to the garbage collector."""
-        pools = self.poolmanager.pools
-        for key in list(pools.keys()):
-            pools[key].close()
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in list(manager.pools.keys()):
+                manager.pools[key].close()
         super().close()
+
+    def _pool_options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"socket_options": SOCKET_OPTIONS}
+        if self._connection.server.startswith("https:"):
+            options["ssl_context"] = ssl_context(self._connection)
+        if self._connection.tls_server_name:
+            options["server_hostname"] = self._connection.tls_server_name
+        return options
+
+    def _proxy_manager(self, proxy: str, options: dict[str, Any]) -> PoolManager:
+        if proxy.startswith(proxies.SOCKS):
+            from urllib3.contrib.socks import SOCKSProxyManager  # needs PySocks, which `proxies` has looked for
+
+            user, password = proxies.login(self._connection.proxy)
+            return SOCKSProxyManager(proxy, user or None, password or None, **options)
+        if proxy.startswith("https:"):
+            options["proxy_ssl_context"] = proxy_ssl_context(self._connection)
+            options.setdefault("ssl_context", options["proxy_ssl_context"])  # urllib3 before 2.8 forwards with this one
+        return ProxyManager(proxy, proxy_headers=self.proxy_headers(proxy), **options)
+
+    def _report(self, manager: PoolManager, *, proxied: bool) -> None:
+        classes = manager.pool_classes_by_scheme.items()
+        manager.pool_classes_by_scheme = {
+            scheme: _reporting_pool(base, self._connected, proxied) for scheme, base in classes
+        }
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Nothing: the TLS context alone decides; the base would add certifi's authorities to the cluster's."""
@@ -276,27 +328,50 @@ class _Adapter(HTTPAdapter):
         return host, {}
 
 
-def _reporting_pools(connected: Any) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(HTTPConnection):
+class _ProxyFailed(urllib3.exceptions.ProxyError):
+    """The way to the server ended at the proxy. urllib3's own ProxyError can't tell: it is raised for cuts, too."""
+
+
+def _reporting_pool(base: Any, connected: Any, proxied: bool) -> type[HTTPConnectionPool]:
+    """`base` with connections that tell `connected` of their sockets, and a proxy's failures from the server's."""
+
+    class Reporting(base.ConnectionCls):  # type: ignore[misc]
+        through = False
+
         def connect(self) -> None:
             connected(None)
-            super().connect()
-            connected(self.sock)
+            self.through = False
+            try:
+                super().connect()
+            except (*_FAILURES, HTTPException) as error:
+                if proxied and not self.through:
+                    raise _ProxyFailed("the proxy", error) from error
+                raise
+            connected(getattr(self.sock, "socket", self.sock))  # in TLS within TLS, the outer one
 
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            connected(None)
-            super().connect()
-            connected(self.sock)
+        def _new_conn(self) -> socket.socket:
+            made: socket.socket = super()._new_conn()
+            if proxied:  # a proxy may take its time over CONNECT
+                connected(made)
+            self.through = not self.proxy  # SOCKS is through already
+            return made
 
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
+        def _tunnel(self) -> None:
+            super()._tunnel()
+            self.through = True
 
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
+    class Pool(base):  # type: ignore[misc]
+        ConnectionCls = Reporting
 
-    return {"http": PlainPool, "https": SecurePool}
+    return Pool
 
+
+_PROXY_ADVICE = {
+    "": "check its address ({}) and that it runs",
+    "407": "give it the right user name and password in {}, as http://USER:PASSWORD@HOST:PORT",
+    "403": "it doesn't let connections to this server pass: ask those who run it, or use another than that of {}",
+}
+"""What to do, by the status that a proxy gave."""
 
 _TLS_REASONS = {
     "WRONG_VERSION_NUMBER": "what answers there doesn't speak TLS",
@@ -304,6 +379,10 @@ _TLS_REASONS = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate",
     "TLSV1_ALERT_UNKNOWN_CA": "the server doesn't accept the client certificate",
 }
+
+
+_TUNNEL_FAILED = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
+"""http.client's words; the status is nowhere else."""
 
 
 def _as_utf8(value: str) -> str:
@@ -321,6 +400,22 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             seen.add(id(current))
             yield current
             todo += [current.__context__, current.__cause__, getattr(current, "reason", None), *reversed(current.args)]
+
+
+def _status_words(status: int) -> str:
+    """`407 Proxy Authentication Required`, in HTTP's words: a proxy's own might repeat the password, cut in two."""
+    with contextlib.suppress(ValueError):
+        return f"{status} {HTTPStatus(status).phrase}"
+    return str(status)
+
+
+def _proxy_reason(error: BaseException) -> str:
+    for cause in _causes(error):
+        if found := _TUNNEL_FAILED.match(str(cause)):
+            return _status_words(int(found[1]))
+        if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+            return "what answers there isn't an HTTP proxy"
+    return _reason(error)
 
 
 def _find(error: BaseException, kind: type[BaseException]) -> bool:

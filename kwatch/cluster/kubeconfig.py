@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kwatch.cluster import proxies
 from kwatch.cluster.credentials import Credentials, NoCredentials, TokenFile, basic, bearer, sendable
 from kwatch.cluster.files import config_error, read
 from kwatch.cluster.kubefile import Entry, Kubeconfig, load
@@ -23,13 +24,7 @@ DEFAULT_SERVER = "http://localhost:8080"
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 _SHOWN = 8
-_NOT_YET = {
-    "cluster": {"proxy-url": "goes through a proxy-url, which kwatch doesn't do yet; use a context without one"},
-    "user": dict.fromkeys(
-        ("as", "as-uid", "as-groups", "as-user-extra"),
-        "impersonates another user, which kwatch doesn't do yet; use a context whose user doesn't",
-    ),
-}
+_IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 _PLUGINS = {"exec": "an exec credential plugin", "auth-provider": "an auth-provider plugin"}
 
 
@@ -42,6 +37,7 @@ class ConnectionOptions:
     cluster: str = ""
     user: str = ""
     server: str = ""
+    proxy_url: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     tls_server_name: str = ""
     certificate_authority: str = ""
@@ -56,7 +52,9 @@ class Connection:
 
     `server` has no trailing slash and keeps its path prefix. `namespace` "" means that the context names none.
     `tls_server_name` is the name to ask for and to check instead of the server's own. Over plain http nothing secret
-    is here to send, as in kubectl. `note`: why the server is a mere default, for the error when it doesn't answer.
+    is here to send, as in kubectl, but for `proxy`, a URL that may hold a user and a password ("" goes straight to the
+    server; `proxy_from` is where it stands). `note`: why the server is a mere default, for the error when it doesn't
+    answer.
     """
 
     server: str
@@ -69,6 +67,8 @@ class Connection:
     insecure: bool = False
     tls_server_name: str = ""
     note: str = ""
+    proxy: str = field(default="", repr=False)
+    proxy_from: str = ""
 
 
 def resolve(options: ConnectionOptions, env: Mapping[str, str], home: Path | None = None) -> Connection:
@@ -80,9 +80,10 @@ def resolve(options: ConnectionOptions, env: Mapping[str, str], home: Path | Non
     context = _context(options, config)
     cluster = _cluster(options, config, context)
     user = _named(config.users, "user", options.user, context, config)
-    _refuse_what_is_not_yet(cluster, user)
+    _refuse_impersonation(user)
     server, note = _server(options, env, config, cluster)
-    plain = Connection(server, context.text("namespace"), context.name, note=note)
+    proxy, proxy_from = _proxy(options, env, cluster, server)
+    plain = Connection(server, context.text("namespace"), context.name, note=note, proxy=proxy, proxy_from=proxy_from)
     if not server.startswith("https://"):
         return plain  # client-go gives no credential away to a plain connection
     ca, insecure = _trust(options, cluster)
@@ -96,6 +97,12 @@ def resolve(options: ConnectionOptions, env: Mapping[str, str], home: Path | Non
         insecure=insecure,
         tls_server_name=_tls_server_name(options, cluster),
     )
+
+
+def _proxy(options: ConnectionOptions, env: Mapping[str, str], cluster: Entry, server: str) -> tuple[str, str]:
+    """(URL, where it stands). The cluster's stays with `--server`, as in client-go."""
+    asked = [(options.proxy_url, "--proxy-url"), (cluster.text("proxy-url"), f"{cluster}: proxy-url")]
+    return proxies.choose(server, asked, env)
 
 
 def _tls_server_name(options: ConnectionOptions, cluster: Entry) -> str:
@@ -161,12 +168,10 @@ def _known(name: str, entries: Mapping[str, Entry]) -> str:
     return f"known: {', '.join(shown[:_SHOWN])}{more}" if shown else ""
 
 
-def _refuse_what_is_not_yet(*entries: Entry) -> None:
-    """What would change where requests go, or as whom, must not be passed over in silence."""
-    for entry in entries:
-        for key, text in _NOT_YET[entry.section].items():
-            if entry.has(key):
-                raise entry.error(text)
+def _refuse_impersonation(user: Entry) -> None:
+    """What would change as whom requests go must not be passed over in silence."""
+    if any(user.has(key) for key in _IMPERSONATION):
+        raise user.error("impersonates another user, which kwatch doesn't do yet; use a context whose user doesn't")
 
 
 def _server(options: ConnectionOptions, env: Mapping[str, str], config: Kubeconfig, cluster: Entry) -> tuple[str, str]:

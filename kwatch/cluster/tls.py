@@ -11,6 +11,7 @@ import os
 import re
 import ssl
 import tempfile
+from dataclasses import replace
 
 from kwatch.cluster.files import config_error, why
 from kwatch.cluster.kubeconfig import Connection
@@ -37,6 +38,16 @@ def ssl_context(connection: Connection) -> ssl.SSLContext:
         context.load_default_certs()
     if connection.client_certificate:
         _present(context, connection)
+    return context
+
+
+def proxy_ssl_context(connection: Connection) -> ssl.SSLContext:
+    """A context for an https proxy: it may be the cluster's CA that vouches for it, as in kubectl, or the system's.
+
+    The client certificate is for the server alone. Raises ConfigError.
+    """
+    context = ssl_context(replace(connection, client_certificate=b"", client_key=b""))
+    context.load_default_certs()
     return context
 
 

@@ -267,8 +267,16 @@ FIXES = [
         f"{USER} uses an auth-provider plugin, which kwatch doesn't run yet; pass --token, or choose another --user",
     ),
     (
-        kubeconfig({"proxy-url": f"http://me:{CANARY}@proxy"}),
-        f"{CLUSTER} goes through a proxy-url, which kwatch doesn't do yet; use a context without one",
+        kubeconfig({"proxy-url": f"ftp://me:{CANARY}@proxy"}),
+        f"{CLUSTER}: proxy-url: proxy isn't an http://, https:// or socks5:// URL; write it as http://HOST:PORT",
+    ),
+    (
+        kubeconfig({"proxy-url": f"http://me:{CANARY}@proxy:port"}),
+        f"{CLUSTER}: proxy-url: proxy:port isn't a valid URL; write it as http://HOST:PORT",
+    ),
+    (
+        kubeconfig({"proxy-url": f"http://me:1/{CANARY}@proxy"}),
+        f"{CLUSTER}: proxy-url: the password before @proxy holds a / ? or #; write %2F %3F or %23",
     ),
     (
         kubeconfig(user={"as": "admin", "token": CANARY}),
@@ -446,6 +454,10 @@ def test_a_bad_kubeconfig_is_one_line_that_says_what_where_and_what_to_do(
         ),
         ({"cluster": "d"}, 'kubeconfig ~/.kube/config: cluster "d" doesn\'t exist; known: c'),
         ({"user": "v"}, 'kubeconfig ~/.kube/config: user "v" doesn\'t exist; known: u'),
+        (
+            {"proxy_url": f"http://me:{CANARY}@"},
+            "--proxy-url:  names no host or an impossible port; write it as http://HOST:PORT",
+        ),
         ({"server": f"me:{CANARY}@h"}, "--server: h isn't an http:// or https:// URL; write it as https://HOST:PORT"),
         (
             {"token": f"{CANARY}\r\n"},
