@@ -178,11 +178,18 @@ def test_abort_wakes_a_blocked_read_at_once(tunnel: str, context: ssl.SSLContext
 def test_abort_wakes_a_connect_that_the_proxy_does_not_answer() -> None:
     with Proxy(refusal=b"") as proxy:
         transport = Transport(Connection("https://c.invalid", proxy=proxy.url))
-        threading.Timer(0.2, transport.abort).start()
+
+        def abort_once_asked() -> None:
+            deadline = time.monotonic() + 5
+            while not proxy.requests and time.monotonic() < deadline:
+                time.sleep(0.02)
+            transport.abort()
+
+        threading.Thread(target=abort_once_asked).start()
         started = time.monotonic()
         with pytest.raises(Overdue):
             transport.send(WATCH)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 8  # CONNECT_SECONDS is 10
         transport.close()
 
 
