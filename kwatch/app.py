@@ -107,11 +107,12 @@ class _Voice:
 
 def _secrets(connection: Connection) -> list[str]:
     """The credentials as they may be repeated by a server or a proxy, longest first; what is too short is left out."""
-    scheme, _, value = connection.credentials.authorization().partition(" ")
-    found = [value]
-    if scheme == "Basic":
-        found.append(base64.b64decode(value).decode(errors="replace").partition(":")[2])
-    found += proxies.secrets(connection.proxy)
+    found = proxies.secrets(connection.proxy)
+    for header in connection.credentials.given():
+        scheme, _, value = header.partition(" ")
+        found.append(value)
+        if scheme == "Basic":
+            found.append(base64.b64decode(value).decode(errors="replace").partition(":")[2])
     return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)
 
 
@@ -171,6 +172,7 @@ def _watch(options: Options, connection: Connection, env: Environment, voice: _V
         with Pump(queries, lambda query, clock: _watcher(query, options, connection, clock)) as pump:
             return _Run(options, env, sink, voice, len(queries)).until_ended(pump, started)
     finally:
+        connection.credentials.close()
         sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
 
 

@@ -30,6 +30,14 @@ def kwatch(arguments: Sequence[str], home: Path, **more: str) -> subprocess.Comp
     )
 
 
+def is_running(pid: int) -> bool:
+    """A zombie isn't: it waits for whoever adopted it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
 class Running:
     """The command while it runs, its output in files."""
 

@@ -49,10 +49,11 @@ ALLOWED = {
     "requests": {"kwatch.transport", "kwatch.cluster"},
     "urllib3": {"kwatch.transport", "kwatch.cluster"},
     "yaml": {"kwatch.cluster"},
-    "threading": {"kwatch.pump", "kwatch.sandbox", "kwatch.cli"},
+    "threading": {"kwatch.pump", "kwatch.sandbox", "kwatch.cli", "kwatch.cluster"},
     "tabulate": {"kwatch.sinks"},
 }
-"""Who may import what; `cli` has a thread for a last flush that must not block."""
+"""Who may import what; `cli` has a thread for a last flush that must not block, `cluster` a lock that keeps
+reader threads from running a credential plugin twice."""
 
 
 def modules() -> dict[str, ast.Module]:

@@ -20,13 +20,19 @@ TOKEN_LIFE = 60.0
 
 
 class Credentials(Protocol):
-    """What a transport asks of credentials. May be shared by the reader threads: nothing here blocks on a lock."""
+    """What a transport asks of credentials. May be shared by the reader threads, who may wait for a plugin together."""
 
     def authorization(self) -> str:
         """The Authorization header's value, "" for none. ConfigError where there never was one to give."""
 
     def renew(self) -> None:
         """The server said 401 to the last value (fault 28): look for a newer one at the next `authorization()`."""
+
+    def given(self) -> tuple[str, ...]:
+        """The values in use, and any of late, which nobody may repeat; at once, without looking for a newer one."""
+
+    def close(self) -> None:
+        """Nothing is asked for any more: leave nothing running."""
 
 
 class NoCredentials:
@@ -40,6 +46,13 @@ class NoCredentials:
 
     def renew(self) -> None:
         """Nothing to renew."""
+
+    def given(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing runs."""
 
     def __repr__(self) -> str:
         return "NoCredentials()"
@@ -60,6 +73,13 @@ class FixedCredentials:
 
     def renew(self) -> None:
         """There is no newer one; the 401 stands."""
+
+    def given(self) -> tuple[str, ...]:
+        """The one value."""
+        return (self._header,)
+
+    def close(self) -> None:
+        """Nothing runs."""
 
     def __repr__(self) -> str:
         return f"FixedCredentials({self._scheme!r}, …)"
@@ -91,6 +111,14 @@ class TokenFile:
         """Read the file again at the next use."""
         if self._current is not None:
             self._current = (self._current[0], self._now())
+
+    def given(self) -> tuple[str, ...]:
+        """The last one read."""
+        current = self._current
+        return (f"Bearer {current[0]}",) if current else ()
+
+    def close(self) -> None:
+        """Nothing runs."""
 
     def _read(self) -> str:
         known = self._current[0] if self._current else self._fallback

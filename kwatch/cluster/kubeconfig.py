@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from kwatch.cluster import proxies
 from kwatch.cluster.credentials import Credentials, NoCredentials, TokenFile, basic, bearer, sendable
+from kwatch.cluster.exec import ExecCredentials, cluster_info, plugin
 from kwatch.cluster.files import config_error, read
 from kwatch.cluster.kubefile import Entry, Kubeconfig, load
 from kwatch.errors import ConfigError
@@ -25,7 +26,6 @@ _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 _SHOWN = 8
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
-_PLUGINS = {"exec": "an exec credential plugin", "auth-provider": "an auth-provider plugin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class Connection:
 def resolve(options: ConnectionOptions, env: Mapping[str, str], home: Path | None = None) -> Connection:
     """The connection that kubectl would make. `home` is where ~ is, from HOME in `env` by default.
 
-    Files are read now, token files again later (see `TokenFile`). Raises ConfigError.
+    Files are read and an exec plugin is run now, token files and the plugin again later (see `TokenFile` and
+    `ExecCredentials`). Raises ConfigError.
     """
     config = _kubeconfig(options, env, home)
     context = _context(options, config)
@@ -87,15 +88,22 @@ def resolve(options: ConnectionOptions, env: Mapping[str, str], home: Path | Non
     if not server.startswith("https://"):
         return plain  # client-go gives no credential away to a plain connection
     ca, insecure = _trust(options, cluster)
+    name = _tls_server_name(options, cluster)
     certificate, key = _identity(options, user)
+    credentials = _credentials(options, user)
+    if isinstance(credentials, NoCredentials) and user.has("exec"):
+        told = cluster_info(cluster, server, ca, insecure, name)
+        credentials = ExecCredentials(plugin(user, env, told))
+        given = credentials.identity()
+        certificate, key = (certificate, key) if certificate else given  # in client-go too, fixed ones come first
     return replace(
         plain,
         ca=ca,
         client_certificate=certificate,
         client_key=key,
-        credentials=_credentials(options, user),
+        credentials=credentials,
         insecure=insecure,
-        tls_server_name=_tls_server_name(options, cluster),
+        tls_server_name=name,
     )
 
 
@@ -257,7 +265,7 @@ def _pem(content: bytes, where: str, marker: bytes) -> bytes:
 
 
 def _credentials(options: ConnectionOptions, user: Entry) -> Credentials:
-    """The flag, else the user's token file, token, or password. A plugin counts only where there is none of these.
+    """The flag, else the user's token file, token, or password. None of these leaves it to the exec plugin.
 
     `--token` wins over a tokenFile, which in kubectl (1.32) it doesn't.
     """
@@ -273,9 +281,9 @@ def _credentials(options: ConnectionOptions, user: Entry) -> Credentials:
         return bearer(token, str(user))
     if username or password:
         return basic(username, password, str(user))
-    for key, plugin in _PLUGINS.items():
-        if user.has(key):
-            raise user.error(f"uses {plugin}, which kwatch doesn't run yet; pass --token, or choose another --user")
+    if user.has("auth-provider"):
+        text = "uses an auth-provider plugin, which kwatch doesn't run yet; pass --token, or choose another --user"
+        raise user.error(text)
     return NoCredentials()
 
 

@@ -260,7 +260,8 @@ CLUSTER, USER = f'{HERE}: cluster "c"', f'{HERE}: user "u"'
 FIXES = [
     (
         kubeconfig(user={"exec": {"command": CANARY}}),
-        f"{USER} uses an exec credential plugin, which kwatch doesn't run yet; pass --token, or choose another --user",
+        f"{USER} has an exec plugin whose apiVersion kwatch doesn't speak; it must be client.authentication.k8s.io/v1 "
+        "or client.authentication.k8s.io/v1beta1",
     ),
     (
         kubeconfig(user={"auth-provider": {"name": "oidc", "config": {"id-token": CANARY}}}),
