@@ -13,12 +13,22 @@ from dataclasses import dataclass, field, replace
 from kwatch.cluster import proxies
 from kwatch.cluster.discovery import resolve_type
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
-from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, UsageError
+from kwatch.errors import (
+    ApiError,
+    ConfigError,
+    ExitCode,
+    KwatchError,
+    NotFound,
+    ProtocolError,
+    Terminated,
+    TransportError,
+    UsageError,
+)
 from kwatch.model import Change, Clock, Connected, Environment, Notice, Query, Resource, Signal, Synced
 from kwatch.protocol.forms import Form, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Batch, Pump
-from kwatch.sinks import FORMS, Sink, SinkOptions, make, wants_tables
+from kwatch.sinks import FORMS, Sink, SinkOptions, Wants, make
 from kwatch.text import one_line
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
@@ -31,7 +41,10 @@ LATE_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a watch was asked for. `count` and `duration` (seconds) end it; without them it goes on for ever."""
+    """What a watch was asked for, of each of `contexts` where several are given.
+
+    `count` and `duration` (seconds) end it; without them it goes on for ever.
+    """
 
     type: str
     names: tuple[str, ...] = ()
@@ -48,12 +61,13 @@ class Options:
     duration: float | None = None
     quiet: bool = False
     verbose: bool = False
+    contexts: tuple[str, ...] = ()
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
 
 
 def run(options: Options, env: Environment) -> ExitCode:
     """Watch until told to stop; the exit code says how it ended."""
-    return _ended(lambda voice: _watch(options, resolve(options.connection, env.variables), env, voice), env)
+    return _ended(lambda voice: _watch(options, _connections(options, env, voice), env, voice), env)
 
 
 def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
@@ -61,7 +75,7 @@ def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
 
     def watch(voice: _Voice) -> ExitCode:
         with _sandbox(0, scenario, {}) as url:
-            return _watch(options, Connection(server=url), env, voice)
+            return _watch(options, [Connection(server=url)], env, voice)
 
     return _ended(watch, env)
 
@@ -86,11 +100,11 @@ class _Voice:
 
     def __init__(self, env: Environment) -> None:
         self._stderr = env.stderr
-        self._secrets: Callable[[], list[str]] = list
+        self._kept: list[Connection] = []
 
     def keep(self, connection: Connection) -> None:
         """From now on the connection's credentials are not repeated (protocol.md, Security 3)."""
-        self._secrets = lambda: _secrets(connection)
+        self._kept.append(connection)
 
     def say(self, text: str) -> None:
         """One line; if nobody reads stderr, so be it."""
@@ -100,7 +114,7 @@ class _Voice:
 
     def fit(self, text: str) -> str:
         """`text` on one line, inert, credentials masked."""
-        for secret in self._secrets():
+        for secret in (secret for connection in self._kept for secret in _secrets(connection)):
             text = text.replace(secret, "<redacted>")
         return one_line(text)
 
@@ -158,55 +172,90 @@ def _sandbox(port: int, scenario: str, options: Mapping[str, float]) -> Iterator
         raise ConfigError(f"port {port}: {error.strerror}; choose another with --port, or leave it out") from error
 
 
-def _watch(options: Options, connection: Connection, env: Environment, voice: _Voice) -> ExitCode:
-    voice.keep(connection)
+def _connections(options: Options, env: Environment, voice: _Voice) -> list[Connection]:
+    """One for each context. Of several, one that can't be used is announced while the others go on."""
+    contexts = tuple(dict.fromkeys(options.contexts)) or ("",)
+    found: list[Connection] = []
+    for index, context in enumerate(contexts):
+        try:
+            found.append(resolve(replace(options.connection, context=context), env.variables))
+        except ConfigError as error:
+            if index + 1 == len(contexts) and not found:
+                raise
+            voice.say(f"error: {error}")
+    return found
+
+
+def _watch(options: Options, connections: Sequence[Connection], env: Environment, voice: _Voice) -> ExitCode:
     if options.sink.output not in FORMS:
         known = ", ".join(name for name in FORMS if name)
         raise UsageError(f'there is no output "{options.sink.output}"; -o takes {known}')
     started = time.monotonic()
-    if connection.insecure:
-        voice.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
-    queries = _queries(options, connection)
-    sink = _sink(options, queries, env)
+    for connection in connections:
+        voice.keep(connection)
+        if connection.insecure:
+            voice.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
     try:
-        with Pump(queries, lambda query, clock: _watcher(query, options, connection, clock)) as pump:
-            return _Run(options, env, sink, voice, len(queries)).until_ended(pump, started)
+        sources = _sources(options, connections, voice)
+        queries = list(sources)
+        sink = _sink(options, queries, env)
+        try:
+            with Pump(queries, lambda query, clock: _watcher(query, options, sources[query], clock)) as pump:
+                return _Run(options, env, sink, voice, len(queries)).until_ended(pump, started)
+        finally:
+            sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
     finally:
-        connection.credentials.close()
-        sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
+        for connection in connections:
+            connection.credentials.close()
+
+
+def _sources(options: Options, connections: Sequence[Connection], voice: _Voice) -> dict[Query, Connection]:
+    """What to watch, and where. Of several clusters, one that doesn't say what it serves is announced and left out."""
+    several = len(set(options.contexts)) > 1
+    sources: dict[Query, Connection] = {}
+    for index, connection in enumerate(connections):
+        try:
+            for query in _queries(options, connection):
+                sources[replace(query, cluster=connection.context) if several else query] = connection
+        except (ApiError, ProtocolError, TransportError) as error:
+            if index + 1 == len(connections) and not sources:
+                raise
+            voice.say(f"error: {connection.context}: {error}")
+    return sources
 
 
 def _queries(options: Options, connection: Connection) -> list[Query]:
-    """One for each name in each namespace, or one for all."""
-    resource, names = _what(options, connection)
-    if names and (options.label_selector or options.field_selector):
+    """One for each name in each namespace, or one for all; of each type."""
+    wanted = _what(options, connection)
+    if any(name for _, name in wanted) and (options.label_selector or options.field_selector):
         raise UsageError("a selector and a name exclude each other; leave out -l and --field-selector, or the name")
     named = tuple(dict.fromkeys(options.namespaces)) or (connection.namespace or "default",)
     for namespace in named:
         if namespace in (".", "..") or set(namespace) & set("/%"):  # as kubectl: it would be another path
             raise UsageError(f'"{namespace}" can\'t be a namespace: it may not be . or .. nor hold / or %')
-    namespaces = named if resource.namespaced and not options.all_namespaces else ("",)
-    if names and options.all_namespaces and resource.namespaced:
+    if options.all_namespaces and any(name and resource.namespaced for resource, name in wanted):
         raise UsageError("a resource can't be watched by name across all namespaces; leave out -A or the name")
     return [
         Query(resource, namespace, name, options.label_selector, options.field_selector)
-        for namespace in namespaces
-        for name in dict.fromkeys(names or ("",))
+        for resource, name in dict.fromkeys(wanted)
+        for namespace in (named if resource.namespaced and not options.all_namespaces else ("",))
     ]
 
 
-def _what(options: Options, connection: Connection) -> tuple[Resource, tuple[str, ...]]:
-    """The type and the names meant by `TYPE`, `TYPE NAME...` or `TYPE/NAME TYPE/NAME...`."""
+def _what(options: Options, connection: Connection) -> list[tuple[Resource, str]]:
+    """The types, each with a name or "", meant by `TYPE[,TYPE...]`, `TYPE[,TYPE...] NAME...` or `TYPE/NAME...`."""
     words = (options.type, *options.names)
-    kind, slash, _ = options.type.partition("/")
-    if "," in options.type:
-        raise UsageError(f'"{options.type}": watch one type at a time; start a kwatch for each')
-    if slash and {word.partition("/")[0] for word in words} != {kind}:
-        raise UsageError("TYPE/NAME arguments must all have the same type")
-    names = tuple(word.partition("/")[2] for word in words) if slash else options.names
-    if not kind or "" in names or any("/" in name for name in names):
-        raise UsageError(f'"{" ".join(words)}": give TYPE, TYPE NAME... or TYPE/NAME...')
-    return _resource(kind, connection), names
+    usage = UsageError(f'"{" ".join(words)}": give TYPE, TYPE NAME... or TYPE/NAME...')
+    if "/" in options.type:
+        pairs = [word.split("/") for word in words]
+        if any(len(pair) != 2 or "" in pair or "," in pair[0] for pair in pairs):
+            raise usage
+    else:
+        pairs = [[kind, name] for kind in options.type.split(",") for name in options.names or ("",)]
+        if any(not kind or "/" in name for kind, name in pairs) or "" in options.names:
+            raise usage
+    resources = {kind: _resource(kind, connection) for kind in dict.fromkeys(kind for kind, _ in pairs)}
+    return [(resources[kind], name) for kind, name in pairs]
 
 
 def _resource(kind: str, connection: Connection) -> Resource:
@@ -221,13 +270,25 @@ def _resource(kind: str, connection: Connection) -> Resource:
 
 
 def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
-    several = options.all_namespaces or len({query.namespace for query in queries}) > 1
-    return make(replace(options.sink, show_namespace=queries[0].resource.namespaced and several), env)
+    """The sink, showing what tells one query's objects from another's."""
+    namespaced = any(query.resource.namespaced for query in queries)
+    several = options.all_namespaces or len({query.namespace for query in queries if query.resource.namespaced}) > 1
+    types = {query.resource for query in queries}
+    if len(types) > 1 and options.sink.output == "csv":
+        raise UsageError("csv has one header: watch one type at a time, or choose -o ndjson")
+    shown = replace(
+        options.sink,
+        show_namespace=namespaced and several,
+        show_cluster=any(query.cluster for query in queries),
+        show_types=len(types) > 1,
+        live=options.sink.live and len(types) == 1,
+    )
+    return make(shown, env)
 
 
 def _watcher(query: Query, options: Options, connection: Connection, clock: Clock) -> Watcher:
     form: Form = TableForm()
-    if not wants_tables(options.sink.output):
+    if FORMS[options.sink.output].wants is Wants.OBJECTS:
         form = ObjectForm(managed_fields=options.show_managed_fields, secrets=options.show_secrets)
     return Watcher(WatchSession(query, form, stream_list=options.watch_list), Transport(connection), clock)
 

@@ -84,7 +84,13 @@ Command = Callable[..., Any]
 
 _CONNECTION = (
     click.option("--kubeconfig", metavar="FILE", default="", help="Kubeconfig file to use instead of KUBECONFIG."),
-    click.option("--context", metavar="NAME", default="", help="Context of the kubeconfig to use."),
+    click.option(
+        "--context",
+        metavar="NAME",
+        type=names,
+        multiple=True,
+        help="Context of the kubeconfig to use; repeat it to watch several clusters.",
+    ),
     click.option("-s", "--server", metavar="URL", default="", help="Address of the API server."),
     click.option("--proxy-url", metavar="URL", default="", help="Proxy to reach the API server through."),
     click.option("--cluster", metavar="NAME", default="", help="Cluster of the kubeconfig to use."),
@@ -114,6 +120,11 @@ _OUTPUT = (
     click.option("--no-live", is_flag=True,
                  help="On a terminal, print a row an event in place of the live table."),
     click.option("--no-headers", is_flag=True, help="Print no header."),
+    click.option("--show-labels", is_flag=True, help="Print all labels, as the last column."),
+    click.option("-L", "--label-columns", metavar="KEY", type=names, multiple=True, help="Print a label as a column."),
+    click.option("--show-kind", is_flag=True, help="Print names as pod/web-0."),
+    click.option("--timestamps", is_flag=True, help="Print when each event came; in ndjson as \"time\"."),
+    click.option("--utc", is_flag=True, help="Print that time as UTC, not in this machine's zone."),
     click.option("--show-unchanged", is_flag=True, help="Print rows in which no printed cell changed, too."),
     click.option("--show-managed-fields", is_flag=True, help="Keep metadata.managedFields in objects."),
     click.option("--show-secrets", is_flag=True, help="Show the values of Secrets; else they are redacted."),
@@ -273,6 +284,7 @@ def _options(given: dict[str, Any]) -> Options:
     from kwatch.sinks import SinkOptions
 
     known = {each.name for each in fields(ConnectionOptions)}
+    contexts = tuple(name for group in given.pop("context", ()) for name in group)
     connection = {name: given.pop(name) for name in known & given.keys()}
     return Options(
         namespaces=tuple(name for group in given.pop("namespace") for name in group),
@@ -282,8 +294,14 @@ def _options(given: dict[str, Any]) -> Options:
             live=not given.pop("no_live"),
             headers=not given.pop("no_headers"),
             show_unchanged=given.pop("show_unchanged"),
+            show_labels=given.pop("show_labels"),
+            label_columns=tuple(key for group in given.pop("label_columns") for key in group),
+            show_kind=given.pop("show_kind"),
+            timestamps=given.pop("timestamps"),
+            utc=given.pop("utc"),
             csv_raw=given.pop("csv_raw"),
         ),
+        contexts=contexts,
         connection=ConnectionOptions(**connection),
         **given,
     )

@@ -6,7 +6,8 @@ As kubectl prints: k8s.io/cli-runtime/pkg/printers/tableprinter.go and k8s.io/ap
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -17,6 +18,8 @@ from kwatch.text import inert, one_line
 
 _LINE_BREAK = re.compile(r"[\n\r\f]")
 AGE = "AGE"
+NONE = "<none>"
+"""What stands where there is no label."""
 
 
 def heading(column: Column) -> str:
@@ -56,10 +59,66 @@ def cell(value: Any) -> str:
     return inert(head) + ("..." if len(head) < len(text) else "")
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of a row is to be printed: the server's columns (`wide`: all of them), then labels as columns of their own,
+    then all labels in one."""
+
+    wide: bool = False
+    label_columns: tuple[str, ...] = ()
+    labels: bool = False
+
+
+class Layout:
+    """A view of the tables that have these `columns`. Made once for many rows."""
+
+    def __init__(self, columns: tuple[Column, ...], view: View) -> None:
+        self.columns = columns
+        self._view = view
+        self._indexes = shown(columns, wide=view.wide)
+        place = age_index(columns)
+        self._age = self._indexes.index(place) if place in self._indexes else -1
+        self.headings = [heading(columns[index]) for index in self._indexes]
+        self.headings += [one_line(key).rpartition("/")[2].upper() for key in view.label_columns]
+        self.headings += ["LABELS"] * view.labels
+
+    def cells(self, row: Row, now: datetime) -> list[str]:
+        """The printed cells of `row`, each inert and on one line; the age as it is `now`."""
+        cells = visible(row, self._indexes)
+        if self._age >= 0 and (row.created or not cells[self._age]):
+            cells[self._age] = age(row.created, now)
+        if self._view.label_columns or self._view.labels:
+            cells += self._label_cells(row.labels)
+        return cells
+
+    def same(self, old: Row, new: Row) -> bool:
+        """Whether both rows are printed alike, the age aside."""
+        cells = self._but_age
+        if old.columns != new.columns or cells(old) != cells(new):
+            return False
+        return self._label_cells(old.labels) == self._label_cells(new.labels)
+
+    def _but_age(self, row: Row) -> list[Any]:
+        cells, places = row.cells, enumerate(self._indexes)
+        return [cells[index] if index < len(cells) else None for place, index in places if place != self._age]
+
+    def _label_cells(self, labels: Mapping[str, str]) -> list[str]:
+        found = [cell(labels.get(key, NONE)) for key in self._view.label_columns]
+        if self._view.labels:
+            found.append(inert(",".join(f"{key}={labels[key]}" for key in sorted(labels))) or NONE)
+        return found
+
+
 def visible(row: Row, indexes: Sequence[int]) -> list[str]:
     """The cells of `row` in the columns `indexes`; a row with too few is filled with blanks."""
     cells = row.cells
     return [cell(cells[index]) if index < len(cells) else "" for index in indexes]
+
+
+def timestamp(now: datetime, *, utc: bool) -> str:
+    """RFC 3339 with milliseconds, in this machine's zone or as UTC."""
+    text = (now if utc else now.astimezone()).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def age(created: str, now: datetime) -> str:

@@ -41,16 +41,26 @@ class Resource:
         """`pods`, `deployments.apps`: as messages name it."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
+    @property
+    def reference(self) -> str:
+        """`pod`, `deployment.apps`: as kubectl puts it before a name (`pod/web-0`)."""
+        kind = self.kind.lower()
+        return f"{kind}.{self.group}" if self.group else kind
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One thing to watch: a type in one namespace (or all), perhaps narrowed by the server's selectors."""
+    """One thing to watch: a type in one namespace (or all), perhaps narrowed by the server's selectors.
+
+    `cluster` is the context's name where several clusters are watched at once, else "".
+    """
 
     resource: Resource
     namespace: str = ""
     name: str = ""
     label_selector: str = ""
     field_selector: str = ""
+    cluster: str = ""
 
     @property
     def path(self) -> str:
@@ -69,7 +79,8 @@ class Query:
 
     def __str__(self) -> str:
         what = f"{self.resource.qualified} {self.name}" if self.name else self.resource.qualified
-        return f"{what} in {self.namespace}" if self.namespace else what
+        where = f" in {self.namespace}" if self.namespace else ""
+        return f"{what}{where} of {self.cluster}" if self.cluster else f"{what}{where}"
 
 
 def _escaped(value: str) -> str:
@@ -87,12 +98,28 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An object as the server's table shows it. `columns` is shared between rows, so identity tells a new header."""
+    """An object as the server's table shows it. `columns` is shared between rows, so identity tells a new header.
+
+    `document` is the whole object, where it was asked for beside its cells.
+    """
 
     columns: tuple[Column, ...]
     cells: tuple[Any, ...]
     created: str
     labels: Mapping[str, str]
+    document: Any = None
+
+    @property
+    def encoded(self) -> bytes:
+        """The whole object as JSON."""
+        encoded: bytes = self.document.encoded
+        return encoded
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The whole object, decoded. Not to be changed."""
+        value: dict[str, Any] = self.document.object
+        return value
 
 
 class Change(NamedTuple):
@@ -125,11 +152,15 @@ class Listed(NamedTuple):
 
 
 class Synced(NamedTuple):
-    """A list is complete: what was handed on is the server's state at `version`. `first`: the first of this watch."""
+    """A list is complete: what was handed on is the server's state at `version`. `first`: the first of this watch.
+
+    `columns` are those of the server's table, where one was asked for: an empty table has them too.
+    """
 
     version: str
     objects: int
     first: bool
+    columns: tuple[Column, ...] = ()
 
 
 class Connected(NamedTuple):

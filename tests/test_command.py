@@ -292,7 +292,8 @@ def test_piped_into_head_it_ends_at_once(server: Server, tmp_path: Path) -> None
         (["pods", "-o", "nosuch"], 2, 'there is no output "nosuch"'),
         (["pods", "--count", "0"], 2, "--count"),
         (["pods", "--duration", "soon"], 2, "duration"),
-        (["pods,deploy"], 2, "one type at a time"),
+        (["pods,"], 2, "TYPE/NAME"),
+        (["pods,deploy", "-o", "csv"], 2, "one type at a time"),
         (["pods/"], 2, "TYPE/NAME"),
         (["pods", "--nosuch"], 2, "--nosuch"),
         (["pods", "-l", "=="], 1, "found '=='"),
@@ -506,3 +507,62 @@ def test_as_kubectls_plugin_help_shows_that_name(tmp_path: Path) -> None:
     )
     assert run.stdout.startswith("Usage: kubectl kwatch ")
     assert os.linesep == "\n"
+
+
+# Several types, several clusters
+
+
+def test_several_types_in_one_watch(cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    cluster.create("configmaps", {"metadata": {"name": "settings", "namespace": "default"}, "data": {}})
+    run = kwatch(["pods,cm", "-s", server.url, "--count", "4", "-o", "ndjson"], tmp_path)
+    kinds = [json.loads(line)["object"]["kind"] for line in run.stdout.splitlines()]
+    assert (run.returncode, sorted(kinds)) == (0, ["ConfigMap", "Pod", "Pod", "Pod"])
+
+
+def test_objects_of_several_types_by_name(cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    cluster.create("configmaps", {"metadata": {"name": "settings", "namespace": "default"}, "data": {}})
+    run = kwatch(["po/web-0", "configmap/settings", "-s", server.url, "--count", "2"], tmp_path)
+    rows = [line.split() for line in run.stdout.splitlines()]
+    assert sorted(row[1:3] for row in rows if row[0] == "ADDED") == [["ConfigMap", "settings"], ["Pod", "web-0"]]
+
+
+def contexts(tmp_path: Path, **servers: str) -> Path:
+    """A kubeconfig with a context for each server."""
+    path = tmp_path / "config"
+    clusters = [{"name": name, "cluster": {"server": url}} for name, url in servers.items()]
+    named = [{"name": name, "context": {"cluster": name, "user": ""}} for name in servers]
+    path.write_text(json.dumps({"clusters": clusters, "contexts": named}))
+    return path
+
+
+def test_several_clusters_in_one_watch(server: Server, tmp_path: Path) -> None:
+    other = Cluster()
+    other.create("pods", pod("far-0"))
+    with Server(other) as far:
+        config = contexts(tmp_path, near=server.url, far=far.url)
+        asked = ["pods", "--kubeconfig", str(config), "--context", "near", "--context", "far", "--count", "4"]
+        run = kwatch([*asked, "-o", "ndjson"], tmp_path)
+        rows = kwatch(asked, tmp_path)
+    found = [json.loads(line) for line in run.stdout.splitlines()]
+    assert sorted((event["cluster"], event["object"]["metadata"]["name"]) for event in found) == [
+        ("far", "far-0"),
+        *(("near", f"web-{index}") for index in range(3)),
+    ]
+    assert rows.stdout.splitlines()[0].split()[:3] == ["EVENT", "CLUSTER", "NAME"]
+
+
+def test_one_cluster_that_fails_is_announced_while_the_others_go_on(server: Server, tmp_path: Path) -> None:
+    config = contexts(tmp_path, near=server.url, gone="http://127.0.0.1:1")
+    asked = ["pods", "--kubeconfig", str(config), "--context", "near,gone,nosuch"]
+    run = kwatch([*asked, "--duration", "2s", "-o", "ndjson"], tmp_path)
+    assert (run.returncode, len(run.stdout.splitlines())) == (0, 3)
+    assert "127.0.0.1:1" in run.stderr
+    assert 'context "nosuch"' in run.stderr
+
+
+def test_when_all_clusters_have_failed_it_ends_with_1(tmp_path: Path) -> None:
+    config = contexts(tmp_path, a="http://127.0.0.1:1", b="http://127.0.0.1:2")
+    run = kwatch(["pods", "--kubeconfig", str(config), "--context", "a,b"], tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "127.0.0.1:1" in run.stderr
+    assert "127.0.0.1:2" in run.stderr

@@ -23,7 +23,7 @@ def playing(scenario: str, port: int = 0, **options: Any) -> Iterator[Server]:
     `scenario` is a key of SCENARIOS, `options` are its own. Raises OSError where the port is taken.
     """
     stop = threading.Event()
-    cluster = Cluster(first_version=max(int(time.time() - EPOCH), 0) * PER_SECOND)
+    cluster = Cluster(first_version=max(int((time.time() - EPOCH) * PER_SECOND), 0))
     with Server(cluster, port=port) as server:
         driver = start_scenario(scenario, cluster, stop, **options)
         try:

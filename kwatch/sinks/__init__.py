@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum, auto
+from typing import NamedTuple, Protocol
 
 from kwatch.model import Change, Environment, Query, Signal
 
@@ -33,13 +34,26 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SinkOptions:
-    """What the command line says about the output."""
+    """What the command line says about the output. `template` is what follows `=` in `-o`, or the named file's text.
+
+    `show_cluster`, `show_namespace` and `show_types` ask for the columns that tell several of them apart.
+    """
 
     output: str = ""
+    template: str = ""
     live: bool = True
-    show_namespace: bool = False
-    show_unchanged: bool = False
     headers: bool = True
+    show_cluster: bool = False
+    show_namespace: bool = False
+    show_types: bool = False
+    show_kind: bool = False
+    show_labels: bool = False
+    label_columns: tuple[str, ...] = ()
+    show_unchanged: bool = False
+    diff_all: bool = False
+    timestamps: bool = False
+    utc: bool = False
+    color: bool = False
     csv_raw: bool = False
 
 
@@ -58,14 +72,24 @@ class QuietSink:
         """Nothing."""
 
 
+class Wants(Enum):
+    """What a form asks the server for."""
+
+    ROWS = auto()
+    OBJECTS = auto()
+
+
+class Form(NamedTuple):
+    """A row of FORMS: how to make the sink, what it needs of the server, and whether `-o` gives it a template."""
+
+    make: Callable[[SinkOptions, Environment], Sink]
+    wants: Wants
+    takes_template: bool = False
+
+
 def make(options: SinkOptions, env: Environment) -> Sink:
     """The sink for `options.output`. Raises KeyError for a form that isn't in FORMS."""
-    return FORMS[options.output](options, env)
-
-
-def wants_tables(output: str) -> bool:
-    """Whether the form prints the server's table rows rather than whole objects."""
-    return output not in _OBJECT_FORMS
+    return FORMS[options.output].make(options, env)
 
 
 def _table(options: SinkOptions, env: Environment) -> Sink:
@@ -81,7 +105,7 @@ def _table(options: SinkOptions, env: Environment) -> Sink:
 def _ndjson(options: SinkOptions, env: Environment) -> Sink:
     from kwatch.sinks.ndjson import NdjsonSink
 
-    return NdjsonSink(env)
+    return NdjsonSink(options, env)
 
 
 def _csv(options: SinkOptions, env: Environment) -> Sink:
@@ -90,14 +114,12 @@ def _csv(options: SinkOptions, env: Environment) -> Sink:
     return CsvSink(options, env)
 
 
-FORMS: dict[str, Callable[[SinkOptions, Environment], Sink]] = {
-    "": _table,
-    "table": _table,
-    "wide": _table,
-    "ndjson": _ndjson,
-    "jsonl": _ndjson,
-    "csv": _csv,
+FORMS: dict[str, Form] = {
+    "": Form(_table, Wants.ROWS),
+    "table": Form(_table, Wants.ROWS),
+    "wide": Form(_table, Wants.ROWS),
+    "ndjson": Form(_ndjson, Wants.OBJECTS),
+    "jsonl": Form(_ndjson, Wants.OBJECTS),
+    "csv": Form(_csv, Wants.ROWS),
 }
 """`-o` to the sink that prints it."""
-
-_OBJECT_FORMS = frozenset(("ndjson", "jsonl"))

@@ -1,4 +1,4 @@
-"""RFC 4180 with a header once: time, event, namespace where several are watched, then all of the server's columns.
+"""RFC 4180 with a header once: time, event, cluster and namespace if there are several, then the server's columns.
 
 A cell that a spreadsheet would run as a formula gets a leading `'` (protocol.md, Security 2); control characters are
 left out and line breaks become blanks, so that an event is a line.
@@ -40,7 +40,7 @@ class CsvSink(QuietSink):
         for change in changes:
             if change.state.columns is not self._columns:
                 self._use(change.state.columns, write_row)
-            write_row(self._record(change, now))
+            write_row(self._record(query, change, now))
         self._write(text.getvalue().encode(errors="backslashreplace"))
         return len(changes)
 
@@ -49,19 +49,20 @@ class CsvSink(QuietSink):
         if not self._header:
             self._header = names
             if self._options.headers:
-                write_row([*self._prefix("time", "event", "namespace"), *map(self._safe, names)])
+                write_row([*self._prefix("time", "event", "cluster", "namespace"), *map(self._safe, names)])
         self._columns = columns
         self._age = age_index(columns)
         self._places = [names.index(name) if name in names else -1 for name in self._header]
 
-    def _record(self, change: Change, now: datetime) -> list[str]:
+    def _record(self, query: Query, change: Change, now: datetime) -> list[str]:
         row: Row = change.state
         cells = [self._cell(row, place, now) for place in self._places]
         time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return [*self._prefix(time, change.type, self._safe(change.key[0])), *cells]
+        return [*self._prefix(time, change.type, self._safe(query.cluster), self._safe(change.key[0])), *cells]
 
-    def _prefix(self, time: str, event: str, namespace: str) -> list[str]:
-        return [time, event, namespace] if self._options.show_namespace else [time, event]
+    def _prefix(self, time: str, event: str, cluster: str, namespace: str) -> list[str]:
+        shown = ((cluster, self._options.show_cluster), (namespace, self._options.show_namespace))
+        return [time, event, *(text for text, is_shown in shown if is_shown)]
 
     def _cell(self, row: Row, place: int, now: datetime) -> str:
         if not 0 <= place < len(row.cells):

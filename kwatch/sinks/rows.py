@@ -5,88 +5,129 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from kwatch.columns import age, age_index, heading, shown, visible, width
-from kwatch.model import Change, Column, Environment, Query, Row
+from kwatch.columns import Layout, View, timestamp, width
+from kwatch.model import Change, Column, Environment, Query, Resource
 from kwatch.sinks import QuietSink, SinkOptions
 from kwatch.text import inert
 
 GAP = 3
 """Blanks between columns, and the least width of one, as kubectl's tabwriter has them."""
+HEADER_LIFE = 20
+"""Lines after which a type's header is out of sight, and is printed again where types alternate."""
 
 
 class RowSink(QuietSink):
-    """Prints the server's columns. A MODIFIED that changes no printed cell but the age prints nothing."""
+    """Prints the server's columns. A MODIFIED that changes no printed cell but the age prints nothing.
+
+    Rows of several types interleave: what comes before the columns of their own, and the first of these, is aligned.
+    """
 
     def __init__(self, options: SinkOptions, env: Environment) -> None:
         self._write = env.stdout.write
         self._options = options
-        self._columns: tuple[Column, ...] | None = None
-        self._indexes: tuple[int, ...] = ()
-        self._age = -1
-        self._widths: list[int] = []
+        self._view = View(options.output == "wide", options.label_columns, options.show_labels)
+        self._tables: dict[Resource, _Table] = {}
+        self._last: _Table | None = None
+        self._shared: list[int] = []
+        self._lines = 0
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """One write for them all, aligned among themselves."""
+        now = datetime.now(timezone.utc)
+        time = [timestamp(now, utc=self._options.utc)] if self._options.timestamps else []
         lines: list[list[str]] = []
-        printed = 0
+        table, printed = self._last, 0
         for change in changes:
-            if change.state.columns is not self._columns:
-                lines += self._use(change.state.columns)
-            if self._options.show_unchanged or not self._unchanged(change):
-                lines.append(self._line(change))
-                printed += 1
-        self._print(lines)
+            if table is None or table.resource is not query.resource or change.state.columns is not table.columns:
+                table = self._table(query.resource, change.state.columns)
+            if change.type == "MODIFIED" and not self._options.show_unchanged and table.unchanged(change):
+                continue
+            if table is not self._last:
+                self._print(self._last, lines)
+                lines = self._switch(table)
+            cells = table.layout.cells(change.state, now)
+            lines.append([*time, *self._leading(query, change.type, change.key[0]), *self._named(query, cells)])
+            printed += 1
+        self._print(self._last, lines)
         return printed
 
-    def _use(self, columns: tuple[Column, ...]) -> list[list[str]]:
-        """Take over new columns; their header, where there is one and it isn't the last one's."""
-        same = columns == self._columns
-        self._columns = columns
-        if same:
+    def _table(self, resource: Resource, columns: tuple[Column, ...]) -> _Table:
+        table = self._tables.get(resource)
+        if table is None or table.layout.columns != columns:
+            table = self._tables[resource] = _Table(resource, Layout(columns, self._view))
+        table.columns = columns
+        return table
+
+    def _switch(self, table: _Table) -> list[list[str]]:
+        """Go on with rows of `table`: its header, unless it can still be seen."""
+        self._last = table
+        if not self._options.headers or (table.header_at is not None and self._lines - table.header_at < HEADER_LIFE):
             return []
-        self._indexes = shown(columns, wide=self._options.output == "wide")
-        self._age = age_index(columns)
-        header = self._prefix("EVENT", "NAMESPACE") + [heading(columns[index]) for index in self._indexes]
-        self._widths = [GAP] * len(header)
-        return [header] if self._options.headers else []
+        leading = self._chosen("EVENT", "CLUSTER", "NAMESPACE", "KIND")
+        time = ["TIME"] if self._options.timestamps else []
+        table.header_at = self._lines
+        return [[*time, *leading, *table.layout.headings]]
 
-    def _line(self, change: Change) -> list[str]:
-        return self._prefix(change.type, inert(change.key[0])) + self._cells(change)
+    def _leading(self, query: Query, event: str, namespace: str) -> list[str]:
+        return self._chosen(event, inert(query.cluster), inert(namespace), query.resource.kind)
 
-    def _prefix(self, event: str, namespace: str) -> list[str]:
-        return [event, namespace] if self._options.show_namespace else [event]
+    def _chosen(self, event: str, cluster: str, namespace: str, kind: str) -> list[str]:
+        options = self._options
+        leading = [event]
+        if options.show_cluster:
+            leading.append(cluster)
+        if options.show_namespace:
+            leading.append(namespace)
+        if options.show_types:
+            leading.append(kind)
+        return leading
 
-    def _cells(self, change: Change) -> list[str]:
-        row: Row = change.state
-        cells = visible(row, self._indexes)
-        if self._age in self._indexes:
-            place = self._indexes.index(self._age)
-            if change.synthetic or not cells[place]:  # the server's word is of another time, or missing
-                cells[place] = age(row.created, datetime.now(timezone.utc))
+    def _named(self, query: Query, cells: list[str]) -> list[str]:
+        """With --show-kind the name is `pod/web-0`, as kubectl prints it."""
+        if self._options.show_kind and cells:
+            cells[0] = f"{query.resource.reference}/{cells[0]}"
         return cells
 
-    def _unchanged(self, change: Change) -> bool:
-        old: Row | None = change.old
-        if change.type != "MODIFIED" or old is None or old.columns != change.state.columns:
-            return False
-        return all(
-            _cell(old, index) == _cell(change.state, index) for index in self._indexes if index != self._age
-        )  # labels and the like may have changed all the same; --show-unchanged prints such rows
-
-    def _print(self, lines: list[list[str]]) -> None:
+    def _print(self, table: _Table | None, lines: list[list[str]]) -> None:
+        if table is None or not lines:
+            return
+        self._lines += len(lines)
         sizes = [[width(cell) for cell in line] for line in lines]
         for widths in sizes:
-            self._widths = [max(pair) for pair in zip(self._widths, widths, strict=True)]
-        rows = [self._aligned(line, widths) for line, widths in zip(lines, sizes, strict=True)]
+            table.grow(widths)
+        if self._options.show_types:
+            table.share(self._shared, len(lines[0]) - len(table.layout.headings) + 1)
+        rows = [_aligned(line, widths, table.widths) for line, widths in zip(lines, sizes, strict=True)]
         self._write("".join(rows).encode(errors="backslashreplace"))
 
-    def _aligned(self, line: list[str], widths: list[int]) -> str:
-        padded = [
-            cell + " " * (column - width + GAP) for cell, width, column in zip(line, widths, self._widths, strict=True)
-        ]
-        padded[-1] = line[-1]
-        return "".join(padded) + "\n"
+
+class _Table:
+    """The rows of one type: how they are laid out, how wide their columns are by now, where their header stands."""
+
+    def __init__(self, resource: Resource, layout: Layout) -> None:
+        self.resource = resource
+        self.layout = layout
+        self.columns = layout.columns
+        self.widths: list[int] = []
+        self.header_at: int | None = None
+
+    def unchanged(self, change: Change) -> bool:
+        """Whether the last row of the object was printed alike; --show-unchanged prints such rows."""
+        return change.old is not None and self.layout.same(change.old, change.state)
+
+    def grow(self, widths: list[int]) -> None:
+        """No column gets narrower."""
+        before = self.widths or [GAP] * len(widths)
+        self.widths = [max(pair) for pair in zip(before, widths, strict=True)]
+
+    def share(self, shared: list[int], count: int) -> None:
+        """Have the first `count` columns as wide as in the other tables."""
+        shared += [GAP] * (count - len(shared))
+        for index in range(min(count, len(self.widths))):
+            shared[index] = self.widths[index] = max(shared[index], self.widths[index])
 
 
-def _cell(row: Row, index: int) -> object:
-    return row.cells[index] if index < len(row.cells) else None
+def _aligned(line: list[str], widths: list[int], columns: list[int]) -> str:
+    padded = [cell + " " * (column - width + GAP) for cell, width, column in zip(line, widths, columns, strict=True)]
+    padded[-1] = line[-1]
+    return "".join(padded) + "\n"

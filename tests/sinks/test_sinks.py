@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 
 import pyte
 import pytest
@@ -20,8 +21,8 @@ PODS = Query(Resource("", "v1", "pods", "Pod"), "default")
 COLUMNS = (Column("Name", format="name"), Column("Status"), Column("Age"), Column("Node", priority=1))
 
 
-def row(name: str, status: object = "Running", age: str = "5s", node: str = "node-1") -> Row:
-    return Row(COLUMNS, (name, status, age, node), "2026-11-22T09:57:00Z", {})
+def row(name: str, status: object = "Running", age: str = "5s", node: str = "node-1", created: str = "") -> Row:
+    return Row(COLUMNS, (name, status, age, node), created, {})
 
 
 def change(kind: str, state: object, old: object = None, namespace: str = "default", **more: bool) -> Change:
@@ -87,7 +88,7 @@ def test_wide_characters_align() -> None:
 def test_a_modified_that_changes_no_printed_cell_but_the_age_prints_nothing() -> None:
     quiet, loud = Output(), Output(show_unchanged=True)
     same = change("MODIFIED", row("a", age="9s", node="node-2"), old=row("a"))
-    assert quiet.print(same) == "EVENT   NAME   STATUS   AGE\n"
+    assert quiet.print(same) == ""
     assert "MODIFIED" in loud.print(same)
     assert "MODIFIED" in Output("wide").print(same)
     assert "MODIFIED" in quiet.print(change("MODIFIED", row("a", "Failed"), old=row("a")))
@@ -279,3 +280,73 @@ def test_live_a_resize_draws_the_table_again() -> None:
     terminal.screen.resize(8, 40)
     lines = terminal.show()
     assert [line.split()[0] for line in lines][-3:] == ["NAME", "a", "pods:"]
+
+
+DEPLOYMENTS = Query(Resource("apps", "v1", "deployments", "Deployment"), "default")
+DEPLOYMENT_COLUMNS = (Column("Name", format="name"), Column("Ready"))
+
+
+def test_rows_of_several_types_share_the_columns_before_their_own() -> None:
+    out = Output(show_types=True)
+    out.print(change("ADDED", row("a-long-name")))
+    deployment = change("ADDED", Row(DEPLOYMENT_COLUMNS, ("web", "1/1"), "", {}))
+    out.sink.change(DEPLOYMENTS, [deployment])
+    out.print(change("DELETED", row("b")))
+    assert out.stream.getvalue().decode() == (
+        "EVENT   KIND   NAME          STATUS    AGE\n"
+        "ADDED   Pod    a-long-name   Running   5s\n"
+        "EVENT   KIND         NAME          READY\n"
+        "ADDED   Deployment   web           1/1\n"
+        "DELETED   Pod          b             Running   5s\n"
+    )
+
+
+def test_the_header_of_a_type_comes_again_once_it_is_out_of_sight() -> None:
+    out = Output(show_types=True)
+    out.print(*(change("ADDED", row(f"web-{index}")) for index in range(25)))
+    out.sink.change(DEPLOYMENTS, [change("ADDED", Row(DEPLOYMENT_COLUMNS, ("web", "1/1"), "", {}))])
+    assert out.print(change("DELETED", row("web-0"))).startswith("EVENT")
+    assert out.print(change("DELETED", row("web-1"))).startswith("DELETED")
+
+
+def test_the_cluster_has_a_column_where_there_are_several() -> None:
+    query = Query(PODS.resource, "default", cluster="prod")
+    out, lines, csvs = Output(show_cluster=True), Output("ndjson", show_cluster=True), Output("csv", show_cluster=True)
+    out.sink.change(query, [change("ADDED", row("a"))])
+    assert out.stream.getvalue().decode().splitlines()[1].split() == ["ADDED", "prod", "a", "Running", "5s"]
+    lines.sink.change(query, [change("ADDED", Document(b"{}"))])
+    assert json.loads(lines.stream.getvalue()) == {"type": "ADDED", "object": {}, "cluster": "prod"}
+    csvs.sink.change(query, [change("ADDED", row("a"))])
+    header, record = csv.reader(io.StringIO(csvs.stream.getvalue().decode()))
+    assert (header[:4], record[1:4]) == (["time", "event", "cluster", "NAME"], ["ADDED", "prod", "a"])
+
+
+def test_labels_as_columns_as_kubectl_prints_them() -> None:
+    state = row("a")._replace(labels={"tier": "db", "app.kubernetes.io/name": "web"})
+    out = Output(show_labels=True, label_columns=("app.kubernetes.io/name", "zone"))
+    assert out.print(change("ADDED", state)).splitlines() == [
+        "EVENT   NAME   STATUS    AGE   NAME   ZONE     LABELS",
+        "ADDED   a      Running   5s    web    <none>   app.kubernetes.io/name=web,tier=db",
+    ]
+    relabelled = change("MODIFIED", state._replace(labels={"tier": "db"}), old=state)
+    assert out.print(relabelled) == "MODIFIED   a      Running   5s    <none>   <none>   tier=db\n"
+
+
+def test_show_kind_names_the_type_before_the_name() -> None:
+    out = Output(show_kind=True)
+    out.sink.change(DEPLOYMENTS, [change("ADDED", Row(DEPLOYMENT_COLUMNS, ("web", "1/1"), "", {}))])
+    assert "deployment.apps/web" in out.stream.getvalue().decode()
+
+
+def test_timestamps_are_rfc_3339() -> None:
+    pattern = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    header, line = Output(timestamps=True, utc=True).print(change("ADDED", row("a"))).splitlines()
+    assert header.startswith("TIME ")
+    assert re.match(pattern + "   ADDED   a ", line)
+    event = json.loads(Output("ndjson", timestamps=True).print(change("ADDED", Document(b"{}"))))
+    assert re.fullmatch(pattern, event["time"])
+
+
+def test_an_age_is_counted_from_the_creation() -> None:
+    long_ago = row("a", created="2001-01-01T00:00:00Z")
+    assert re.search(r" \d\dy\n$", Output().print(change("ADDED", long_ago)))
