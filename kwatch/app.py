@@ -121,7 +121,10 @@ class _Voice:
 
 def _secrets(connection: Connection) -> list[str]:
     """The credentials as they may be repeated by a server or a proxy, longest first; what is too short is left out."""
-    found = proxies.secrets(connection.proxy)
+    found = proxies.secrets(connection.proxy) + [value for _, value in connection.headers]
+    found += [
+        pair.partition("=")[2] for name, value in connection.headers if name == "Cookie" for pair in value.split("; ")
+    ]
     for header in connection.credentials.given():
         scheme, _, value = header.partition(" ")
         found.append(value)

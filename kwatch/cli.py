@@ -57,6 +57,52 @@ def names(text: str) -> tuple[str, ...]:
     return parts
 
 
+class Header(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`Name: value` as (name, value). Its variable has one a line. Errors don't repeat the value, a secret perhaps."""
+
+    name = "header"
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Refuse what HTTP can't carry, and what kwatch itself has to set."""
+        name, colon, text = (part.strip(" ") for part in str(value).partition(":"))
+        if not colon or not _TOKEN.fullmatch(name):
+            self.fail("write it as 'Name: value'", param, ctx)
+        if name.lower() in _OWN_HEADERS:
+            self.fail(f"{name} is set by kwatch; {_OWN_HEADERS[name.lower()]}", param, ctx)
+        if not _HEADER_VALUE.fullmatch(text):
+            self.fail(f"the value of {name} holds a character that no HTTP header can carry", param, ctx)
+        return name, text
+
+
+class Cookie(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`name=value`. Its variable has one a line."""
+
+    name = "cookie"
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what isn't one cookie."""
+        text = str(value)
+        if not re.fullmatch(r"[!#-+\--:<>-~]+=[!#-+\--:<-~]*", text) or text.startswith("="):
+            self.fail("write it as 'name=value', without blanks, commas and semicolons", param, ctx)
+        return text
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t -~\xa0-\xff]+")
+_OWN_HEADERS = {
+    "authorization": "use --token",
+    "cookie": "use --cookie",
+    "proxy-authorization": "put user and password into --proxy-url",
+    **dict.fromkeys(
+        ("accept", "accept-encoding", "connection", "content-length", "host", "transfer-encoding", "upgrade"),
+        "leave it out",
+    ),
+}
+"""Headers that `--header` can't set, and what to do instead."""
+
+
 class WatchByDefault(click.Group):
     """A group in which `kwatch pods` means `kwatch watch pods`."""
 
@@ -100,6 +146,22 @@ _CONNECTION = (
     click.option("--client-certificate", metavar="FILE", default="", help="Client certificate to authenticate with."),
     click.option("--client-key", metavar="FILE", default="", help="Its private key."),
     click.option("--tls-server-name", metavar="NAME", default="", help="Name the server's certificate must have."),
+    click.option(
+        "--header",
+        "headers",
+        metavar="'NAME: VALUE'",
+        type=Header(),
+        multiple=True,
+        help="Header to send with each request, for an API proxy; repeatable.",
+    ),
+    click.option(
+        "--cookie",
+        "cookies",
+        metavar="NAME=VALUE",
+        type=Cookie(),
+        multiple=True,
+        help="Cookie to send with each request, for an API proxy; repeatable.",
+    ),
     click.option("--insecure-skip-tls-verify", is_flag=True, help="Trust any certificate. Says so on each run."),
 )
 _SELECTION = (
@@ -285,6 +347,8 @@ def _options(given: dict[str, Any]) -> Options:
 
     known = {each.name for each in fields(ConnectionOptions)}
     contexts = tuple(name for group in given.pop("context", ()) for name in group)
+    if cookies := given.pop("cookies", ()):
+        given["headers"] += (("Cookie", "; ".join(cookies)),)
     connection = {name: given.pop(name) for name in known & given.keys()}
     return Options(
         namespaces=tuple(name for group in given.pop("namespace") for name in group),

@@ -98,28 +98,12 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An object as the server's table shows it. `columns` is shared between rows, so identity tells a new header.
-
-    `document` is the whole object, where it was asked for beside its cells.
-    """
+    """An object as the server's table shows it. `columns` is shared between rows, so identity tells a new header."""
 
     columns: tuple[Column, ...]
     cells: tuple[Any, ...]
     created: str
     labels: Mapping[str, str]
-    document: Any = None
-
-    @property
-    def encoded(self) -> bytes:
-        """The whole object as JSON."""
-        encoded: bytes = self.document.encoded
-        return encoded
-
-    @property
-    def object(self) -> dict[str, Any]:
-        """The whole object, decoded. Not to be changed."""
-        value: dict[str, Any] = self.document.object
-        return value
 
 
 class Change(NamedTuple):
@@ -152,15 +136,11 @@ class Listed(NamedTuple):
 
 
 class Synced(NamedTuple):
-    """A list is complete: what was handed on is the server's state at `version`. `first`: the first of this watch.
-
-    `columns` are those of the server's table, where one was asked for: an empty table has them too.
-    """
+    """A list is complete: what was handed on is the server's state at `version`. `first`: the first of this watch."""
 
     version: str
     objects: int
     first: bool
-    columns: tuple[Column, ...] = ()
 
 
 class Connected(NamedTuple):

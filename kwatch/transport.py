@@ -81,6 +81,7 @@ class Transport:
             self._session.proxies = {"http": self._proxy, "https": self._proxy}
         self._session.auth = _Auth(connection.credentials)
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+        self._session.headers.update(connection.headers)
         adapter = _Adapter(connection, self._connected)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)

@@ -1,4 +1,4 @@
-"""From flags, KUBECONFIG and ~/.kube/config to one Connection: where the server is, whom to trust, who kwatch is.
+"""From flags, KUBECONFIG, ~/.kube/config or the pod to one Connection: where the server is, whom to trust, who we are.
 
 The rules are kubectl's (client-go `clientcmd/client_config.go`, checked against kubectl 1.32), stricter where kubectl
 guesses: a context, cluster or user that is named must exist. Everything wrong is a ConfigError, a line each.
@@ -22,6 +22,9 @@ from kwatch.errors import ConfigError
 DEFAULT_SERVER = "http://localhost:8080"
 """Where kubectl goes with no configuration at all."""
 
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod has the token, the CA and the namespace of its service account."""
+
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 _SHOWN = 8
@@ -44,6 +47,7 @@ class ConnectionOptions:
     client_certificate: str = ""
     client_key: str = ""
     insecure_skip_tls_verify: bool = False
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +73,40 @@ class Connection:
     note: str = ""
     proxy: str = field(default="", repr=False)
     proxy_from: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """(name, value) to send with each request, over plain http too: they were asked for by name."""
 
 
-def resolve(options: ConnectionOptions, env: Mapping[str, str], home: Path | None = None) -> Connection:
-    """The connection that kubectl would make. `home` is where ~ is, from HOME in `env` by default.
+def resolve(
+    options: ConnectionOptions,
+    env: Mapping[str, str],
+    home: Path | None = None,
+    service_account: Path = SERVICE_ACCOUNT,
+) -> Connection:
+    """The connection that kubectl would make. `home` is where ~ is, from HOME in `env` by default; `service_account` is
+    where a pod has its token.
 
     Files are read and an exec plugin is run now, token files and the plugin again later (see `TokenFile` and
     `ExecCredentials`). Raises ConfigError.
     """
     config = _kubeconfig(options, env, home)
+    if _is_in_cluster(options, env, config, service_account):
+        return _in_cluster(options, env, service_account)
     context = _context(options, config)
     cluster = _cluster(options, config, context)
     user = _named(config.users, "user", options.user, context, config)
     _refuse_impersonation(user)
     server, note = _server(options, env, config, cluster)
     proxy, proxy_from = _proxy(options, env, cluster, server)
-    plain = Connection(server, context.text("namespace"), context.name, note=note, proxy=proxy, proxy_from=proxy_from)
+    plain = Connection(
+        server,
+        context.text("namespace"),
+        context.name,
+        note=note,
+        proxy=proxy,
+        proxy_from=proxy_from,
+        headers=options.headers,
+    )
     if not server.startswith("https://"):
         return plain  # client-go gives no credential away to a plain connection
     ca, insecure = _trust(options, cluster)
@@ -104,6 +126,43 @@ def resolve(options: ConnectionOptions, env: Mapping[str, str], home: Path | Non
         credentials=credentials,
         insecure=insecure,
         tls_server_name=name,
+    )
+
+
+def _is_in_cluster(options: ConnectionOptions, env: Mapping[str, str], config: Kubeconfig, folder: Path) -> bool:
+    """Whether nothing names a cluster, and kwatch runs in a pod (client-go rest.InClusterConfig)."""
+    named = options.server or options.kubeconfig or options.context or options.cluster or options.user
+    if named or config.contexts or config.clusters or config.current_context:
+        return False
+    return (
+        bool(env.get("KUBERNETES_SERVICE_HOST") and env.get("KUBERNETES_SERVICE_PORT")) and (folder / "token").is_file()
+    )
+
+
+def _in_cluster(options: ConnectionOptions, env: Mapping[str, str], folder: Path) -> Connection:
+    """The API server of the cluster that this pod runs in, as the pod's service account. Flags win as elsewhere."""
+    host, port = env["KUBERNETES_SERVICE_HOST"], env["KUBERNETES_SERVICE_PORT"]
+    server = base_url(
+        f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}", "KUBERNETES_SERVICE_HOST"
+    )
+    ca, insecure = _trust(options, Entry("cluster"))
+    if not ca and not insecure and (folder / "ca.crt").is_file():
+        ca = _flag_pem(str(folder / "ca.crt"), "service account", _CERTIFICATE)
+    certificate, key = _identity(options, Entry("user"))
+    proxy, proxy_from = proxies.choose(server, [(options.proxy_url, "--proxy-url")], env)
+    namespace = folder / "namespace"
+    return Connection(
+        server,
+        read(namespace, "namespace file").decode("utf-8", "replace").strip() if namespace.is_file() else "",
+        ca=ca,
+        client_certificate=certificate,
+        client_key=key,
+        credentials=bearer(options.token, "--token") if options.token else TokenFile(folder / "token"),
+        insecure=insecure,
+        tls_server_name=options.tls_server_name,
+        proxy=proxy,
+        proxy_from=proxy_from,
+        headers=options.headers,
     )
 
 

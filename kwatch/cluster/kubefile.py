@@ -191,6 +191,8 @@ def _parsed(path: Path, content: bytes) -> object:
     except ConfigError:
         raise
     except yaml.YAMLError as error:
+        if "nesting depth" in str(getattr(error, "problem", "")):  # PyYAML's own bound, from 6.0.4 on
+            raise _too_deep(path) from None
         raise config_error(f"kubeconfig {path} isn't YAML{_place(error)}; correct it there") from None
     except Exception:  # PyYAML's constructors leak ValueError, KeyError, AttributeError… for tags such as `!!int x`
         raise config_error(
@@ -207,9 +209,13 @@ def _check_shape(path: Path, events: Iterable[yaml.Event]) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         aliases += isinstance(event, yaml.AliasEvent)
         if depth > MAX_DEPTH:
-            raise config_error(f"kubeconfig {path} is nested over {MAX_DEPTH} levels deep; is it the right file?")
+            raise _too_deep(path)
         if aliases > MAX_ALIASES:
             raise config_error(f"kubeconfig {path} has over {MAX_ALIASES} YAML aliases; write the values out")
+
+
+def _too_deep(path: Path) -> ConfigError:
+    return config_error(f"kubeconfig {path} is nested over {MAX_DEPTH} levels deep; is it the right file?")
 
 
 def _place(error: yaml.YAMLError) -> str:

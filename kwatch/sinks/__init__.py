@@ -34,13 +34,12 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SinkOptions:
-    """What the command line says about the output. `template` is what follows `=` in `-o`, or the named file's text.
+    """What the command line says about the output.
 
     `show_cluster`, `show_namespace` and `show_types` ask for the columns that tell several of them apart.
     """
 
     output: str = ""
-    template: str = ""
     live: bool = True
     headers: bool = True
     show_cluster: bool = False
@@ -50,10 +49,8 @@ class SinkOptions:
     show_labels: bool = False
     label_columns: tuple[str, ...] = ()
     show_unchanged: bool = False
-    diff_all: bool = False
     timestamps: bool = False
     utc: bool = False
-    color: bool = False
     csv_raw: bool = False
 
 
@@ -80,11 +77,10 @@ class Wants(Enum):
 
 
 class Form(NamedTuple):
-    """A row of FORMS: how to make the sink, what it needs of the server, and whether `-o` gives it a template."""
+    """A row of FORMS: how to make the sink, what it needs of the server."""
 
     make: Callable[[SinkOptions, Environment], Sink]
     wants: Wants
-    takes_template: bool = False
 
 
 def make(options: SinkOptions, env: Environment) -> Sink:
