@@ -7,7 +7,7 @@ to make); all else is frozen dataclasses.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, TextIO
 from urllib.parse import quote
@@ -98,12 +98,28 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An object as the server's table shows it. `columns` is shared between rows, so identity tells a new header."""
+    """An object as the server's table shows it. `columns` is shared between rows, so identity tells a new header.
+
+    `document` is the whole object, where it was asked for beside its cells.
+    """
 
     columns: tuple[Column, ...]
     cells: tuple[Any, ...]
     created: str
     labels: Mapping[str, str]
+    document: Any = None
+
+    @property
+    def encoded(self) -> bytes:
+        """The whole object as JSON."""
+        encoded: bytes = self.document.encoded
+        return encoded
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The whole object, decoded. Not to be changed."""
+        value: dict[str, Any] = self.document.object
+        return value
 
 
 class Change(NamedTuple):
@@ -136,11 +152,15 @@ class Listed(NamedTuple):
 
 
 class Synced(NamedTuple):
-    """A list is complete: what was handed on is the server's state at `version`. `first`: the first of this watch."""
+    """A list is complete: what was handed on is the server's state at `version`. `first`: the first of this watch.
+
+    `columns` are those of the server's table, where one was asked for: an empty table has them too.
+    """
 
     version: str
     objects: int
     first: bool
+    columns: tuple[Column, ...] = ()
 
 
 class Connected(NamedTuple):
@@ -158,6 +178,14 @@ class Notice(NamedTuple):
 
 
 Signal = Change | Bookmark | Listed | Synced | Connected | Notice
+
+
+class Batch(NamedTuple):
+    """What one watch found. `failure` is set on its last batch, where it can't go on."""
+
+    query: Query
+    signals: Sequence[Signal]
+    failure: Exception | None = None
 
 
 class Clock(Protocol):

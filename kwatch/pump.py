@@ -11,22 +11,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from kwatch.model import Clock, Query, Signal
+from kwatch.model import Batch, Clock, Query
 from kwatch.watcher import Watcher
 
 CAPACITY = 16
 """Batches that may wait, each at most what one read (64 KiB) or one list page gave."""
 JOIN_SECONDS = 0.5
-
-
-class Batch(NamedTuple):
-    """What one watch found. `failure` is set on its last batch, where it can't go on."""
-
-    query: Query
-    signals: list[Signal]
-    failure: Exception | None = None
 
 
 class RealClock:

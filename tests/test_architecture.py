@@ -17,6 +17,7 @@ LAYERS = {
     "kwatch.text": 0,
     "kwatch.columns": 1,
     "kwatch.retry": 1,
+    "kwatch.stages": 1,
     "kwatch.store": 1,
     "kwatch.protocol": 1,
     "kwatch.cluster": 2,

@@ -1,4 +1,4 @@
-"""The two forms in which kwatch asks for objects: whole (ndjson and its kin) or as the server's table rows.
+"""The forms in which kwatch asks for objects: whole (ndjson and its kin), as the server's table rows, or both at once.
 
 A form knows the Accept header, takes objects out of frames and pages, and what the store keeps of each, so that the
 session is the same for both. https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from kwatch.errors import MalformedFrame
-from kwatch.model import Column, Key, Row
+from kwatch.model import Column, Key, Resource, Row
 from kwatch.protocol.frames import Frame, Page
 from kwatch.protocol.jsontext import changed_by_decoding, decode, decode_exactly, encode
 from kwatch.text import brief
@@ -31,6 +31,10 @@ class Form(Protocol):
     """What the session needs to know of a representation."""
 
     accept: str
+    parameters: Mapping[str, str]
+    """What of the query string makes the server answer so."""
+    columns: tuple[Column, ...]
+    """The columns of the table that came last; none where whole objects come."""
 
     def of_frame(self, frame: Frame) -> list[Item]:
         """The objects of a watch event: one, or a Table's rows. Raises MalformedFrame."""
@@ -68,6 +72,8 @@ class ObjectForm:
     """Whole objects, without managedFields and with Secrets redacted unless asked for."""
 
     accept = "application/json"
+    parameters: Mapping[str, str] = {}
+    columns: tuple[Column, ...] = ()
 
     def __init__(self, *, managed_fields: bool = False, secrets: bool = False) -> None:
         self._managed_fields = managed_fields
@@ -103,13 +109,8 @@ class ObjectForm:
             raise MalformedFrame("a list's item is not an object") from error
 
     def _item(self, value: dict[str, Any]) -> Item:
-        metadata = value.get("metadata")
-        if not isinstance(metadata, dict):
-            raise MalformedFrame(f"an object without metadata: {brief(str(value))}")
-        if not self._managed_fields:
-            metadata.pop("managedFields", None)
-        if not self._secrets and value.get("kind") == "Secret":
-            _redact(value, metadata)
+        metadata = _metadata(value)
+        _strip(value, metadata, self._managed_fields, self._secrets)
         document = Document(encode(value))  # not the value: decoded, it takes five times the memory
         return Item(_key(metadata), str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), document)
 
@@ -118,27 +119,29 @@ class TableForm:
     """The server's table rows. One instance a watch: it remembers the columns, which only some frames carry."""
 
     accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+    parameters: Mapping[str, str] = {}
 
     def __init__(self) -> None:
-        self._columns: tuple[Column, ...] = ()
+        self.columns: tuple[Column, ...] = ()
 
     def of_frame(self, frame: Frame) -> list[Item]:
         """The rows of the event. An object from a server that makes no tables becomes a row of NAME and AGE."""
-        return self._rows(frame.object) if frame.object.get("kind") == "Table" else [_plain_row(frame.object)]
+        return self._rows(frame.object) if frame.object.get("kind") == "Table" else [self._plain_row(frame.object)]
 
     def of_page(self, page: Page) -> Iterable[Item]:
         """The rows of the page, or of its items where the server makes no tables."""
         if page.body["kind"] == "Table":
             return self._rows(page.body)
-        return [_plain_row(value) for value in page.body.get("items") or ()]
+        return [self._plain_row(value) for value in page.body.get("items") or ()]
 
-    def pack(self, state: Row) -> Row:
+    def pack(self, state: Row) -> Any:
         """The row itself: it is small."""
         return state
 
-    def unpack(self, packed: Row) -> Row:
+    def unpack(self, packed: Any) -> Row:
         """The row."""
-        return packed
+        row: Row = packed
+        return row
 
     def _rows(self, table: Mapping[str, Any]) -> list[Item]:
         definitions = table.get("columnDefinitions")
@@ -148,31 +151,73 @@ class TableForm:
 
     def _learn(self, definitions: Any) -> None:
         columns = tuple(_column(definition) for definition in definitions)
-        if columns != self._columns:
-            self._columns = columns
+        if columns != self.columns:
+            self.columns = columns
 
     def _row(self, row: Any) -> Item:
         try:
-            metadata, cells = row["object"]["metadata"], tuple(row["cells"])
+            value, cells = row["object"], tuple(row["cells"])
+            metadata = value["metadata"]
         except (KeyError, TypeError) as error:
             raise MalformedFrame(f"a table row without cells and metadata: {brief(str(row))}") from error
-        return _row_item(self._columns, cells, metadata)
+        return self._item(self.columns, cells, value, metadata)
+
+    def _plain_row(self, value: Any) -> Item:
+        """What kubectl shows where the server makes no table: the name, and the age, which a sink fills in."""
+        metadata = _metadata(value)
+        return self._item(PLAIN_COLUMNS, (str(metadata.get("name", "")), ""), value, metadata)
+
+    def _item(self, columns: tuple[Column, ...], cells: tuple[Any, ...], value: Any, metadata: dict[str, Any]) -> Item:
+        created, labels = str(metadata.get("creationTimestamp") or ""), metadata.get("labels") or {}
+        row = Row(columns, cells, created, labels, self._document(value, metadata))
+        return Item(_key(metadata), str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), row)
+
+    def _document(self, value: dict[str, Any], metadata: dict[str, Any]) -> Document | None:
+        """The row's whole object: not in this form."""
+        return None
+
+
+class FullForm(TableForm):
+    """The server's table rows with their whole objects: for what needs the printed cells and the object at once."""
+
+    parameters: Mapping[str, str] = {"includeObject": "Object"}
+
+    def __init__(self, resource: Resource, *, managed_fields: bool = False, secrets: bool = False) -> None:
+        super().__init__()
+        self._kind = {"kind": resource.kind, "apiVersion": resource.api_version}
+        self._managed_fields = managed_fields
+        self._secrets = secrets
+
+    def of_frame(self, frame: Frame) -> list[Item]:
+        """As rows, each with its object; decoded again where that changed a number or a character."""
+        items = super().of_frame(frame)
+        if any(changed_by_decoding(item.state.encoded, frame.source) for item in items):
+            return super().of_frame(frame._replace(object=decode_exactly(frame.source)["object"]))
+        return items
+
+    def of_page(self, page: Page) -> Iterable[Item]:
+        """The same of a list's page."""
+        items = list(super().of_page(page))
+        if any(changed_by_decoding(item.state.encoded, page.source) for item in items):
+            return super().of_page(page._replace(body=decode_exactly(page.source)))
+        return items
+
+    def pack(self, state: Row) -> Any:
+        """The row, its object as copied bytes (see ObjectForm)."""
+        return state._replace(document=bytes(memoryview(state.encoded)))
+
+    def unpack(self, packed: Any) -> Row:
+        """The row, its object a document that decodes itself if it is read."""
+        row: Row = packed
+        return row._replace(document=Document(row.document))
+
+    def _document(self, value: dict[str, Any], metadata: dict[str, Any]) -> Document:
+        whole = {**self._kind, **value}
+        _strip(whole, metadata, self._managed_fields, self._secrets)
+        return Document(encode(whole))
 
 
 PLAIN_COLUMNS = (Column("Name", format="name"), Column("Age"))
-
-
-def _plain_row(value: Any) -> Item:
-    """What kubectl shows where the server makes no table: the name, and the age, which a sink fills in."""
-    metadata = value.get("metadata") if isinstance(value, dict) else None
-    if not isinstance(metadata, dict):
-        raise MalformedFrame(f"an object without metadata: {brief(str(value))}")
-    return _row_item(PLAIN_COLUMNS, (str(metadata.get("name", "")), ""), metadata)
-
-
-def _row_item(columns: tuple[Column, ...], cells: tuple[Any, ...], metadata: Mapping[str, Any]) -> Item:
-    row = Row(columns, cells, str(metadata.get("creationTimestamp") or ""), metadata.get("labels") or {})
-    return Item(_key(metadata), str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), row)
 
 
 def _column(definition: Any) -> Column:
@@ -189,6 +234,21 @@ def _column(definition: Any) -> Column:
 
 def _key(metadata: Mapping[str, Any]) -> Key:
     return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    if not isinstance(metadata, dict):
+        raise MalformedFrame(f"an object without metadata: {brief(str(value))}")
+    return metadata
+
+
+def _strip(value: dict[str, Any], metadata: dict[str, Any], managed_fields: bool, secrets: bool) -> None:
+    """Leave out what isn't to be shown."""
+    if not managed_fields:
+        metadata.pop("managedFields", None)
+    if not secrets and value.get("kind") == "Secret":
+        _redact(value, metadata)
 
 
 def _redact(secret: dict[str, Any], metadata: dict[str, Any]) -> None:

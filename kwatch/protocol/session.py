@@ -214,7 +214,7 @@ class WatchSession:
         self._signals += self._store.end_list(initial=not self._synced)
         self._resume = version
         self._listing = False
-        self._signals.append(Synced(version, len(self._store), not self._synced))
+        self._signals.append(Synced(version, len(self._store), not self._synced, self._form.columns))
         self._synced = True
 
     def _receive_frame(self, frame: Frame) -> bool:
@@ -322,7 +322,8 @@ class WatchSession:
         if not self._token:
             self._store.begin_list()
         paging = {"limit": str(self._page_size) if self._page_size else "", "continue": self._token}
-        parameters = self._query.selectors | {name: value for name, value in paging.items() if value}
+        given = {name: value for name, value in paging.items() if value}
+        parameters = {**self._query.selectors, **self._form.parameters, **given}
         return Request("list", self._query.path, self._form.accept, parameters, delay, renew=renew)
 
     def _initial_request(self, delay: float, renew: bool) -> Request:
@@ -331,6 +332,7 @@ class WatchSession:
         self._lines, self._heard = LineDecoder(), False
         parameters = {
             **self._query.selectors,
+            **self._form.parameters,
             "watch": "1",
             "allowWatchBookmarks": "true",
             "sendInitialEvents": "true",
@@ -347,6 +349,7 @@ class WatchSession:
         self._seconds = seconds = int(low + (high - low) * chance)
         parameters = {
             **self._query.selectors,
+            **self._form.parameters,
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._resume,

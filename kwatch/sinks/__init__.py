@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Flag, auto
 from typing import NamedTuple, Protocol
 
 from kwatch.model import Change, Environment, Query, Signal
@@ -34,12 +34,13 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SinkOptions:
-    """What the command line says about the output.
+    """What the command line says about the output. `template` is what follows `=` in `-o`, or the named file's text.
 
     `show_cluster`, `show_namespace` and `show_types` ask for the columns that tell several of them apart.
     """
 
     output: str = ""
+    template: str = ""
     live: bool = True
     headers: bool = True
     show_cluster: bool = False
@@ -49,8 +50,11 @@ class SinkOptions:
     show_labels: bool = False
     label_columns: tuple[str, ...] = ()
     show_unchanged: bool = False
+    diff_all: bool = False
     timestamps: bool = False
     utc: bool = False
+    color: bool = False
+    sort_by: str = ""
     csv_raw: bool = False
 
 
@@ -69,18 +73,20 @@ class QuietSink:
         """Nothing."""
 
 
-class Wants(Enum):
-    """What a form asks the server for."""
+class Wants(Flag):
+    """What a form, or a stage before it, needs of the server."""
 
     ROWS = auto()
     OBJECTS = auto()
+    BOTH = ROWS | OBJECTS
 
 
 class Form(NamedTuple):
-    """A row of FORMS: how to make the sink, what it needs of the server."""
+    """A row of FORMS: how to make the sink, what it needs of the server, and whether `-o` gives it a template."""
 
     make: Callable[[SinkOptions, Environment], Sink]
     wants: Wants
+    takes_template: bool = False
 
 
 def make(options: SinkOptions, env: Environment) -> Sink:

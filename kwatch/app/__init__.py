@@ -1,0 +1,167 @@
+"""The composition root: options and an environment in, an exit code out. Only here do errors become exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from kwatch.app.loop import TICK_SECONDS, Loop
+from kwatch.app.options import Options
+from kwatch.app.sources import connections, sources
+from kwatch.app.voice import Voice
+from kwatch.cluster.kubeconfig import Connection
+from kwatch.errors import ConfigError, ExitCode, KwatchError, Terminated, UsageError
+from kwatch.model import Clock, Environment, Query
+from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
+from kwatch.protocol.session import WatchSession
+from kwatch.pump import Pump
+from kwatch.sinks import FORMS, Sink, Wants, make
+from kwatch.stages import Opening, Stage
+from kwatch.transport import Transport
+from kwatch.watcher import Watcher
+
+__all__ = ["Options", "run", "run_demo", "run_sandbox"]
+
+
+def run(options: Options, env: Environment) -> ExitCode:
+    """Watch until told to stop; the exit code says how it ended."""
+    return _ended(lambda voice: _watch(options, connections(options, env, voice), env, voice), env)
+
+
+def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
+    """The same watch against an API server in this process that plays `scenario`."""
+
+    def watch(voice: Voice) -> ExitCode:
+        with _sandbox(0, scenario, {}) as url:
+            return _watch(options, [Connection(server=url)], env, voice)
+
+    return _ended(watch, env)
+
+
+def run_sandbox(port: int, scenario: str, scenario_options: Mapping[str, float], env: Environment) -> ExitCode:
+    """That API server alone, until Ctrl-C; its address goes to stdout."""
+
+    def serve(voice: Voice) -> ExitCode:
+        with _sandbox(port, scenario, scenario_options) as url:
+            env.stdout.write(f"{url}\n".encode())
+            env.stdout.flush()
+            voice.say(f"an API server with the scenario {scenario}; try kubectl -s {url} get pods -A; Ctrl-C ends it")
+            while not env.stdout_closed():
+                time.sleep(TICK_SECONDS)
+            return ExitCode.PIPE_CLOSED
+
+    return _ended(serve, env)
+
+
+def _ended(work: Callable[[Voice], ExitCode], env: Environment) -> ExitCode:
+    """Run `work`; whatever ends it becomes an exit code, and for an error one line on stderr."""
+    voice = Voice(env)
+    try:
+        return work(voice)
+    except KwatchError as error:
+        voice.say(f"error: {error}")
+        return ExitCode(error.exit_code)
+    except BrokenPipeError:
+        return ExitCode.PIPE_CLOSED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Terminated:
+        return ExitCode.TERMINATED
+    except OSError as error:
+        voice.say(f"error: writing the output: {error.strerror or error}")
+        return ExitCode.ERROR
+    except Exception as error:
+        voice.say(f"error: a bug of kwatch's own, {type(error).__name__}: {error}; please report it")
+        return ExitCode.ERROR
+
+
+@contextlib.contextmanager
+def _sandbox(port: int, scenario: str, options: Mapping[str, float]) -> Iterator[str]:
+    from kwatch.sandbox.play import playing
+    from kwatch.sandbox.scenarios import SCENARIOS
+
+    if scenario not in SCENARIOS:
+        raise UsageError(f'there is no scenario "{scenario}"; choose one of {", ".join(SCENARIOS)}')
+    if not all(map(math.isfinite, options.values())):
+        raise UsageError("--rate takes a finite number of changes a second")
+    if options and scenario != "churn":
+        raise UsageError("--objects and --rate are for --scenario churn alone")
+    try:
+        with playing(scenario, port, **options) as server:
+            yield server.url
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise ConfigError(f"port {port}: {error.strerror}; choose another with --port, or leave it out") from error
+
+
+def _watch(options: Options, connections: Sequence[Connection], env: Environment, voice: Voice) -> ExitCode:
+    _check_output(options)
+    started = time.monotonic()
+    for connection in connections:
+        voice.keep(connection)
+        if connection.insecure:
+            voice.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
+    try:
+        wanted = sources(options, connections, voice)
+        queries = list(wanted)
+        sink = _sink(options, queries, env)
+        try:
+            with Pump(queries, lambda query, clock: _watcher(query, options, wanted[query], clock)) as pump:
+                loop = Loop(options, env, _stages(queries, sink), sink, voice, len(queries))
+                return loop.until_ended(pump, started)
+        finally:
+            sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
+    finally:
+        for connection in connections:
+            connection.credentials.close()
+
+
+def _check_output(options: Options) -> None:
+    output, template = options.sink.output, options.sink.template
+    if output not in FORMS:
+        known = ", ".join(f"{name}=…" if form.takes_template else name for name, form in FORMS.items() if name)
+        raise UsageError(f'there is no output "{output}"; -o takes {known}')
+    if template and not FORMS[output].takes_template:
+        raise UsageError(f"-o {output} takes nothing after it; leave out ={template}")
+    if FORMS[output].takes_template and not template:
+        raise UsageError(f"-o {output} needs something after it: -o {output}=…")
+
+
+def _stages(queries: Sequence[Query], sink: Sink) -> list[Stage]:
+    return [Opening(queries)] if len(queries) > 1 and not sink.shows_notices else []
+
+
+def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
+    """The sink, showing what tells one query's objects from another's."""
+    namespaced = any(query.resource.namespaced for query in queries)
+    several = options.all_namespaces or len({query.namespace for query in queries if query.resource.namespaced}) > 1
+    types = {query.resource for query in queries}
+    if len(types) > 1 and options.sink.output == "csv":
+        raise UsageError("csv has one header: watch one type at a time, or choose -o ndjson")
+    shown = replace(
+        options.sink,
+        show_namespace=namespaced and several,
+        show_cluster=any(query.cluster for query in queries),
+        show_types=len(types) > 1,
+        live=options.sink.live and len(types) == 1,
+    )
+    return make(shown, env)
+
+
+def _watcher(query: Query, options: Options, connection: Connection, clock: Clock) -> Watcher:
+    session = WatchSession(query, _form(query, options), stream_list=options.watch_list)
+    return Watcher(session, Transport(connection), clock)
+
+
+def _form(query: Query, options: Options) -> Form:
+    """The smallest form that gives what the output and the stages need."""
+    wants = FORMS[options.sink.output].wants
+    shown = {"managed_fields": options.show_managed_fields, "secrets": options.show_secrets}
+    if not wants & Wants.OBJECTS:
+        return TableForm()
+    return FullForm(query.resource, **shown) if wants & Wants.ROWS else ObjectForm(**shown)

@@ -1,0 +1,134 @@
+"""The main thread of a watch: what the watches found goes through the stages to the sink, until something ends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from kwatch.app.options import Options
+from kwatch.app.voice import Voice
+from kwatch.errors import ExitCode, KwatchError, NotFound
+from kwatch.model import Batch, Change, Connected, Environment, Notice, Query, Signal, Synced
+from kwatch.pump import Pump
+from kwatch.sinks import Sink
+from kwatch.stages import Stage
+
+TICK_SECONDS = 0.1
+"""How often the main thread looks at the clock, the terminal and whether its reader is still there."""
+LATE_SECONDS = 0.05
+"""How late a line may reach stdout, for the sake of larger writes."""
+
+
+class Loop:
+    """Takes what the watches found to the sink until something ends it."""
+
+    def __init__(
+        self, options: Options, env: Environment, stages: Sequence[Stage], sink: Sink, voice: Voice, watches: int
+    ) -> None:
+        self._options = options
+        self._env = env
+        self._stages = stages
+        self._sink = sink
+        self._voice = voice
+        self._watches = watches
+        self._printed = 0
+
+    def until_ended(self, pump: Pump, started: float) -> ExitCode:
+        """The exit code once count, or duration since `started`, is reached, or the reader of stdout is gone."""
+        ends = started + self._options.duration if self._options.duration is not None else float("inf")
+        while not self._counted():
+            now = time.monotonic()
+            if now >= ends:
+                self._end_stages()
+                return ExitCode.OK
+            self._take_all(pump, min(TICK_SECONDS, ends - now))
+            self._sink.tick(time.monotonic())
+            self._env.stdout.flush()
+            if self._env.stdout_closed():
+                return ExitCode.PIPE_CLOSED
+        return ExitCode.OK
+
+    def _take_all(self, pump: Pump, seconds: float) -> None:
+        """Wait so long for something; then all that is there, but no longer than output may be late."""
+        batch = pump.take(seconds)
+        late = time.monotonic() + LATE_SECONDS
+        while batch:
+            self._handle(batch)
+            batch = pump.take(0) if not self._counted() and time.monotonic() < late else None
+
+    def _handle(self, batch: Batch) -> None:
+        for staged in self._staged([batch], self._stages):
+            self._show(staged)
+
+    def _staged(self, batches: Iterable[Batch], stages: Sequence[Stage]) -> Iterable[Batch]:
+        for stage in stages:
+            batches = [staged for batch in batches for staged in stage.take(batch)]
+        return batches
+
+    def _end_stages(self) -> None:
+        """What the stages hold back is shown, each one's passing through those after it."""
+        for place, stage in enumerate(self._stages, start=1):
+            for batch in self._staged(stage.end(), self._stages[place:]):
+                self._show(batch)
+
+    def _show(self, batch: Batch) -> None:
+        """Changes in runs, as they stand between the other signals."""
+        changes: list[Change] = []
+        for signal in batch.signals:
+            if isinstance(signal, Change):
+                changes.append(signal)
+            else:
+                self._print(batch.query, changes)
+                changes = []
+                self._signal(batch.query, signal)
+        self._print(batch.query, changes)
+        if batch.failure:
+            self._fail(batch.failure)
+
+    def _print(self, query: Query, changes: list[Change]) -> None:
+        if self._options.watch_only:
+            changes = [change for change in changes if not change.initial]
+        if self._options.count is None:
+            if changes:
+                self._sink.change(query, changes)
+            return
+        for change in changes:
+            if self._counted():
+                return
+            self._printed += self._sink.change(query, [change])
+
+    def _counted(self) -> bool:
+        return self._options.count is not None and self._printed >= self._options.count
+
+    def _signal(self, query: Query, signal: Signal) -> None:
+        if isinstance(signal, Synced):
+            self._synced(query, signal)
+        if isinstance(signal, Notice):
+            signal = signal._replace(text=self._voice.fit(signal.text))
+            if not self._sink.shows_notices:
+                self._notice(signal.text, detail=signal.detail)
+        if isinstance(signal, Connected):
+            self._notice(f"{query}: watching from resourceVersion {signal.version}", detail=True)
+        self._sink.signal(query, signal)
+
+    def _synced(self, query: Query, signal: Synced) -> None:
+        self._notice(f"{query}: listed {signal.objects} at resourceVersion {signal.version}", detail=True)
+        if signal.objects or not signal.first:
+            return
+        if query.name:
+            where = f" in namespace {query.namespace}; check the name, or -n" if query.namespace else "; check the name"
+            self._fail(NotFound(f'{query.resource.qualified} "{query.name}" not found{where}'))
+            return
+        where = f" in {query.namespace} namespace" if query.namespace else ""
+        self._notice(f"No resources found{where}; waiting for {query.resource.plural} to appear")
+
+    def _notice(self, text: str, *, detail: bool = False) -> None:
+        if not self._options.quiet and (self._options.verbose or not detail):
+            self._voice.say(text)
+
+    def _fail(self, failure: Exception) -> None:
+        """One watch can't go on: with others still running it is announced, the last one ends the run."""
+        self._watches -= 1
+        if not self._watches or not isinstance(failure, KwatchError):
+            raise failure
+        self._voice.say(f"error: {failure}")

@@ -1,0 +1,49 @@
+"""What is said on stderr: inert, each a line, and never with a credential in it, whoever repeats one."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+
+from kwatch.cluster import proxies
+from kwatch.cluster.kubeconfig import Connection
+from kwatch.model import Environment
+from kwatch.text import one_line
+
+
+class Voice:
+    """What is said on stderr: inert, each a line, and never with a credential in it, whoever repeats one."""
+
+    def __init__(self, env: Environment) -> None:
+        self._stderr = env.stderr
+        self._kept: list[Connection] = []
+
+    def keep(self, connection: Connection) -> None:
+        """From now on the connection's credentials are not repeated (protocol.md, Security 3)."""
+        self._kept.append(connection)
+
+    def say(self, text: str) -> None:
+        """One line; if nobody reads stderr, so be it."""
+        with contextlib.suppress(OSError):
+            self._stderr.write(f"kwatch: {self.fit(text)}\n")
+            self._stderr.flush()
+
+    def fit(self, text: str) -> str:
+        """`text` on one line, inert, credentials masked."""
+        for secret in (secret for connection in self._kept for secret in _secrets(connection)):
+            text = text.replace(secret, "<redacted>")
+        return one_line(text)
+
+
+def _secrets(connection: Connection) -> list[str]:
+    """The credentials as they may be repeated by a server or a proxy, longest first; what is too short is left out."""
+    found = proxies.secrets(connection.proxy) + [value for _, value in connection.headers]
+    found += [
+        pair.partition("=")[2] for name, value in connection.headers if name == "Cookie" for pair in value.split("; ")
+    ]
+    for header in connection.credentials.given():
+        scheme, _, value = header.partition(" ")
+        found.append(value)
+        if scheme == "Basic":
+            found.append(base64.b64decode(value).decode(errors="replace").partition(":")[2])
+    return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)

@@ -1,0 +1,63 @@
+"""The command line: click's options become one frozen Options. The only place that knows click.
+
+What a command needs is imported when it runs: `--help`, `--version` and completion load neither requests nor tabulate.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import click
+
+from kwatch import __version__
+from kwatch.cli import process
+from kwatch.cli.commands.demo import demo
+from kwatch.cli.commands.sandbox import sandbox
+from kwatch.cli.commands.watch import watch
+from kwatch.cli.options import CONTEXT
+
+
+class WatchByDefault(click.Group):
+    """A group in which `kwatch pods` means `kwatch watch pods`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command first: the one named, wherever it stands among options, or `watch`."""
+        return super().parse_args(ctx, self._with_command(ctx, args))
+
+    def _with_command(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or args[0] in self.commands or args[0] in ("-h", "--help", "--version"):
+            return args
+        parser = watch.make_parser(click.Context(watch, resilient_parsing=True))
+        parser.ignore_unknown_options = True
+        try:
+            word = str(parser.parse_args(list(args))[0].get("type"))
+        except click.UsageError:
+            word = ""
+        if word in self.commands:
+            rest = list(args)
+            rest.remove(word)
+            return [word, *rest]
+        return ["watch", *args]
+
+
+@click.group(cls=WatchByDefault, context_settings=CONTEXT, invoke_without_command=True)
+@click.version_option(__version__, prog_name="kwatch", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """See a Kubernetes cluster change, and act on it from a script.
+
+    `kwatch pods -n default` shows a table that stays current; piped, or with -o ndjson or csv, each event as a line.
+    A closed or cut connection is no end: kwatch goes on from where it was, and says so on stderr.
+    `kwatch TYPE` is short for `kwatch watch TYPE`.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+for command in (watch, demo, sandbox):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """The command: run, and leave with the exit code."""
+    process.run(cli)

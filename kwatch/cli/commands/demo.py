@@ -1,0 +1,25 @@
+"""`kwatch demo`: a watch without a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kwatch.cli.options import COMMAND_CONTEXT, ENDING, NOTICES, OUTPUT, SELECTION, options_of, scenario, to_options
+from kwatch.cli.process import environment
+
+
+@click.command(context_settings=COMMAND_CONTEXT)
+@click.argument("type", default="pods")
+@click.argument("names", nargs=-1)
+@scenario("rollout")
+@options_of(SELECTION, OUTPUT, ENDING, NOTICES)
+def demo(scenario: str, **options: Any) -> int:
+    """The same watch, against an API server inside this process: no cluster needed.
+
+    TYPE is pods unless given.
+    """
+    from kwatch.app import run_demo
+
+    return run_demo(to_options(options), scenario, environment())

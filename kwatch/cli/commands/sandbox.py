@@ -1,0 +1,24 @@
+"""`kwatch sandbox`: an API server to try things against."""
+
+from __future__ import annotations
+
+import click
+
+from kwatch.cli.options import COMMAND_CONTEXT, scenario
+from kwatch.cli.process import environment
+
+
+@click.command(context_settings=COMMAND_CONTEXT)
+@click.option("--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="Port; a free one unless given.")
+@scenario("quiet")
+@click.option("--objects", metavar="N", type=click.IntRange(min=1), default=None, help="churn: how many objects.")
+@click.option("--rate", metavar="R", type=click.FloatRange(min=0.01), default=None, help="churn: changes a second.")
+def sandbox(port: int, scenario: str, objects: int | None, rate: float | None) -> int:
+    """That API server alone, on this machine's loopback, for kubectl, curl or another kwatch.
+
+    Prints its address and serves until Ctrl-C.
+    """
+    from kwatch.app import run_sandbox
+
+    given = {name: value for name, value in (("objects", objects), ("rate", rate)) if value is not None}
+    return run_sandbox(port, scenario, given, environment())

@@ -1,0 +1,36 @@
+"""`kwatch watch TYPE`, which `kwatch TYPE` is short for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kwatch.cli.options import (
+    COMMAND_CONTEXT,
+    CONNECTION,
+    ENDING,
+    KUBECTL,
+    NOTICES,
+    OUTPUT,
+    SELECTION,
+    options_of,
+    to_options,
+)
+from kwatch.cli.process import environment
+
+
+@click.command(context_settings=COMMAND_CONTEXT)
+@click.argument("type")
+@click.argument("names", nargs=-1)
+@options_of(SELECTION, OUTPUT, ENDING, CONNECTION, NOTICES, KUBECTL)
+def watch(**options: Any) -> int:
+    """Watch objects of TYPE: all of a namespace, or the NAMES given.
+
+    TYPE is a plural, a singular, a short name or a kind: pods, po, Pod, deployments.apps; TYPE/NAME works too.
+    """
+    from kwatch.app import run
+
+    if options["type"] == "get" and options["names"]:
+        raise click.UsageError(f'leave out "get": kwatch {" ".join(options["names"])}')
+    return run(to_options(options), environment())

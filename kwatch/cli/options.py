@@ -1,0 +1,144 @@
+"""The options that commands share, in groups, and how what they gave becomes the frozen Options of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kwatch.cli.parameters import Cookie, Header, duration, names
+
+if TYPE_CHECKING:
+    from kwatch.app import Options
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+COMMAND_CONTEXT = CONTEXT | {"auto_envvar_prefix": "KWATCH"}
+"""The group has no variables: a KWATCH_VERSION in the environment must not print the version."""
+
+Command = Callable[..., Any]
+
+CONNECTION = (
+    click.option("--kubeconfig", metavar="FILE", default="", help="Kubeconfig file to use instead of KUBECONFIG."),
+    click.option(
+        "--context",
+        metavar="NAME",
+        type=names,
+        multiple=True,
+        help="Context of the kubeconfig to use; repeat it to watch several clusters.",
+    ),
+    click.option("-s", "--server", metavar="URL", default="", help="Address of the API server."),
+    click.option("--proxy-url", metavar="URL", default="", help="Proxy to reach the API server through."),
+    click.option("--cluster", metavar="NAME", default="", help="Cluster of the kubeconfig to use."),
+    click.option("--user", metavar="NAME", default="", help="User of the kubeconfig to use."),
+    click.option("--token", metavar="TOKEN", default="", help="Bearer token to authenticate with."),
+    click.option("--certificate-authority", metavar="FILE", default="", help="The only CA to trust."),
+    click.option("--client-certificate", metavar="FILE", default="", help="Client certificate to authenticate with."),
+    click.option("--client-key", metavar="FILE", default="", help="Its private key."),
+    click.option("--tls-server-name", metavar="NAME", default="", help="Name the server's certificate must have."),
+    click.option(
+        "--header",
+        "headers",
+        metavar="'NAME: VALUE'",
+        type=Header(),
+        multiple=True,
+        help="Header to send with each request, for an API proxy; repeatable.",
+    ),
+    click.option(
+        "--cookie",
+        "cookies",
+        metavar="NAME=VALUE",
+        type=Cookie(),
+        multiple=True,
+        help="Cookie to send with each request, for an API proxy; repeatable.",
+    ),
+    click.option("--insecure-skip-tls-verify", is_flag=True, help="Trust any certificate. Says so on each run."),
+)
+SELECTION = (
+    click.option("-n", "--namespace", metavar="NS", type=names, multiple=True,
+                 help="Namespace to watch; repeat it or write a,b for several."),
+    click.option("-A", "--all-namespaces", is_flag=True, help="Watch all namespaces."),
+    click.option("-l", "--selector", metavar="SEL", default="",
+                 help="Label selector: app=web,tier!=db"),
+    click.option("--field-selector", metavar="SEL", default="", help="Field selector: status.phase=Running"),
+    click.option("--watch-only", is_flag=True, help="Leave out what is there at the start; print changes alone."),
+    click.option("--watch-list", is_flag=True,
+                 help="Ask for what is there as a stream (Kubernetes 1.34), not as a list in pages."),
+)  # fmt: skip
+KUBECTL = (click.option("-w", "--watch", "_", is_flag=True, expose_value=False, hidden=True),)
+"""What kubectl's users type out of habit, and kwatch does anyway."""
+OUTPUT = (
+    click.option("-o", "--output", metavar="FORM", default="", help="table, wide, ndjson, jsonl or csv."),
+    click.option("--no-live", is_flag=True,
+                 help="On a terminal, print a row an event in place of the live table."),
+    click.option("--no-headers", is_flag=True, help="Print no header."),
+    click.option("--show-labels", is_flag=True, help="Print all labels, as the last column."),
+    click.option("-L", "--label-columns", metavar="KEY", type=names, multiple=True, help="Print a label as a column."),
+    click.option("--show-kind", is_flag=True, help="Print names as pod/web-0."),
+    click.option("--timestamps", is_flag=True, help="Print when each event came; in ndjson as \"time\"."),
+    click.option("--utc", is_flag=True, help="Print that time as UTC, not in this machine's zone."),
+    click.option("--show-unchanged", is_flag=True, help="Print rows in which no printed cell changed, too."),
+    click.option("--show-managed-fields", is_flag=True, help="Keep metadata.managedFields in objects."),
+    click.option("--show-secrets", is_flag=True, help="Show the values of Secrets; else they are redacted."),
+    click.option("--csv-raw", is_flag=True, help="Leave cells that a spreadsheet would run as they are."),
+)  # fmt: skip
+ENDING = (
+    click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after N events."),
+    click.option("--duration", metavar="TIME", type=duration, help="End after TIME: 30s, 2m, 1h30m."),
+)
+NOTICES = (
+    click.option("-q", "--quiet", is_flag=True, help="No notices on stderr, only errors."),
+    click.option("-v", "--verbose", is_flag=True, help="More notices: each list and watch."),
+)
+
+
+def scenario(default: str) -> Callable[[Command], Command]:
+    """The option that names what the API server in this process plays."""
+    known = "What happens: quiet, rollout, crashloop or churn."
+    return click.option("--scenario", metavar="NAME", default=default, show_default=True, help=known)
+
+
+def options_of(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+    """A decorator that gives a command the options of these groups, in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def to_options(given: dict[str, Any]) -> Options:
+    """What click collected for a watch, as one frozen value."""
+    from kwatch.app import Options
+    from kwatch.cluster.kubeconfig import ConnectionOptions
+    from kwatch.sinks import SinkOptions
+
+    contexts = tuple(name for group in given.pop("context", ()) for name in group)
+    if cookies := given.pop("cookies", ()):
+        given["headers"] += (("Cookie", "; ".join(cookies)),)
+    connection = ConnectionOptions(**_taken(given, ConnectionOptions))
+    output, _, template = given.pop("output").partition("=")
+    sink = SinkOptions(
+        output=output,
+        template=template,
+        live=not given.pop("no_live"),
+        headers=not given.pop("no_headers"),
+        label_columns=tuple(key for group in given.pop("label_columns") for key in group),
+        **_taken(given, SinkOptions),
+    )
+    return Options(
+        namespaces=tuple(name for group in given.pop("namespace") for name in group),
+        label_selector=given.pop("selector"),
+        sink=sink,
+        contexts=contexts,
+        connection=connection,
+        **given,
+    )
+
+
+def _taken(given: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """Those of the options that are fields of the dataclass `kind`, out of `given`."""
+    return {name: given.pop(name) for name in {each.name for each in fields(kind)} & given.keys()}

@@ -1,0 +1,115 @@
+"""The process around a command: its streams and signals, what it ends with, and how it leaves."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import shutil
+import signal
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from kwatch.errors import ExitCode, Terminated
+from kwatch.model import Environment
+
+FLUSH_SECONDS = 0.3
+"""How long a stopped run waits for a reader that doesn't read."""
+
+
+def run(command: click.Command) -> NoReturn:
+    """Run it, and leave with the exit code, at once even if a reader of stdout has stopped reading."""
+    sys.stderr = sys.stderr or io.StringIO()  # closed by the caller: there is nobody to tell
+    try:
+        _catch_signals()
+        _check_process()
+        code = command.main(prog_name=_program(), standalone_mode=False) or ExitCode.OK
+    except click.ClickException as error:
+        code = _usage_error(error)
+    except OSError as error:
+        sys.stderr.write(f"kwatch: error: stdout: {error.strerror or error}\n")
+        code = ExitCode.ERROR
+    except (click.Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPTED
+    except Terminated:
+        code = ExitCode.TERMINATED
+    _leave(int(code))
+
+
+def _catch_signals() -> None:
+    """Ctrl-C and SIGTERM as exceptions in the main thread, the first alone: a second must not disturb the end."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in a background job
+        signal.signal(signal.SIGINT, end)
+
+
+def _check_process() -> None:
+    """What no option is to blame for: no stdout, or words that are not text."""
+    if sys.stdout is None:
+        raise click.UsageError("stdout is closed; there is nowhere to print to")
+    variables = [(name, value) for name, value in os.environ.items() if name.startswith("KWATCH_")]
+    for place, word in [*zip(sys.argv[1:], sys.argv[1:], strict=True), *variables]:
+        if not word.isascii() and any("\ud800" <= character <= "\udfff" for character in word):
+            raise click.UsageError(f"{place!a} is not text in this locale's encoding; check LANG, or the argument")
+
+
+def environment() -> Environment:
+    """The process's own streams, variables and terminal."""
+    stdout = sys.stdout.buffer
+    terminal = sys.stdout.isatty()
+    return Environment(
+        stdout=stdout,
+        stderr=sys.stderr,
+        variables=os.environ,
+        stdout_is_terminal=terminal,
+        stdout_closed=_closed_pipe(stdout.fileno()) if not terminal else (lambda: False),
+        size=lambda: shutil.get_terminal_size(),
+    )
+
+
+def _closed_pipe(descriptor: int) -> Callable[[], bool]:
+    """Tells whether the other end of a pipe is closed, without writing: else `kwatch pods | head -1` would linger."""
+    if not (stat.S_ISFIFO(mode := os.fstat(descriptor).st_mode) or stat.S_ISSOCK(mode)):
+        return lambda: False
+    poller = select.poll()
+    poller.register(descriptor, 0)
+    return lambda: any(events & (select.POLLERR | select.POLLHUP) for _, events in poller.poll(0))
+
+
+def _program() -> str:
+    """`kubectl kwatch` where kubectl runs us as its plugin."""
+    return "kubectl kwatch" if os.path.basename(sys.argv[0]).startswith("kubectl-") else "kwatch"
+
+
+def _usage_error(error: click.ClickException) -> int:
+    where = f"; see {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+    sys.stderr.write(f"kwatch: error: {error.format_message().rstrip('.')}{where}\n")
+    return error.exit_code
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without waiting for threads amid a connect, nor long for a reader that doesn't read."""
+
+    def flush() -> None:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # the other end is closed
+                continue
+
+    flusher = threading.Thread(target=flush, daemon=True)
+    flusher.start()
+    flusher.join(FLUSH_SECONDS if code else None)
+    os._exit(code)
