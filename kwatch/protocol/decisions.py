@@ -107,9 +107,28 @@ STATUS_CAUSES = {
 
 HINTS = {
     Cause.UNAUTHORIZED: "the credentials are wrong or have expired: check the context's user in the kubeconfig",
-    Cause.FORBIDDEN: "ask for the right to list and watch it, or narrow the watch with -n NAMESPACE",
     Cause.NOT_FOUND: "the server doesn't serve this type (see `kubectl api-resources`), or is no Kubernetes API server",
     Cause.MALFORMED: "is the address that of a Kubernetes API server?",
     Cause.TOO_LONG: "narrow the watch with -n, -l or --field-selector",
 }
-"""What a person can do about a cause at which the watch fails."""
+"""What a person can do about a cause at which the watch fails; for FORBIDDEN it depends on what was asked for."""
+
+
+class Scope(Enum):
+    """What a refused request was for."""
+
+    ALL_NAMESPACES = auto()
+    NAMESPACE = auto()
+    CLUSTER = auto()
+    DOCUMENT = auto()
+
+
+FORBIDDEN_HINTS = {
+    Scope.ALL_NAMESPACES: "watch a namespace that you may read, with -n NAMESPACE, or ask for the right to list and "
+    "watch {resource} in all of them",
+    Scope.NAMESPACE: "ask for the right to list and watch {resource} there; "
+    "`kubectl auth can-i --list --namespace={namespace}` shows the rights you have",
+    Scope.CLUSTER: "{resource} are in no namespace: ask for a ClusterRole with the right to list and watch them; "
+    "`kubectl auth can-i --list` shows the rights you have",
+    Scope.DOCUMENT: "ask for the ClusterRole system:discovery, which lets users see what the server serves",
+}

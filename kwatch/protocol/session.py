@@ -22,7 +22,7 @@ from kwatch.errors import (
     Unauthorized,
 )
 from kwatch.model import Bookmark, Connected, Listed, Notice, Query, Signal, Synced
-from kwatch.protocol.decisions import DECISIONS, HINTS, STATUS_CAUSES, Cause, Move, Pace
+from kwatch.protocol.decisions import DECISIONS, FORBIDDEN_HINTS, HINTS, STATUS_CAUSES, Cause, Move, Pace, Scope
 from kwatch.protocol.forms import Form
 from kwatch.protocol.frames import Frame, Status, parse_error_body, parse_frame, parse_page, parse_status
 from kwatch.protocol.lines import LineDecoder
@@ -383,5 +383,13 @@ def cause_of(status: Status) -> Cause:
 
 def _api_error(cause: Cause, what: object, status: Status) -> ApiError:
     kind = _API_ERRORS.get(cause, ApiError)
-    hint = f"; {HINTS[cause]}" if cause in HINTS else ""
-    return kind(f"{what}: {_describe(status)}{hint}", code=status.code, reason=status.reason)
+    hint = _forbidden_hint(what) if cause is Cause.FORBIDDEN else HINTS.get(cause, "")
+    return kind("; ".join(filter(None, (f"{what}: {_describe(status)}", hint))), code=status.code, reason=status.reason)
+
+
+def _forbidden_hint(what: object) -> str:
+    """-n to who asked for all namespaces, and to nobody else (fault 29)."""
+    if not isinstance(what, Query):
+        return FORBIDDEN_HINTS[Scope.DOCUMENT]
+    scope = Scope.NAMESPACE if what.namespace else Scope.ALL_NAMESPACES if what.resource.namespaced else Scope.CLUSTER
+    return FORBIDDEN_HINTS[scope].format(resource=what.resource.qualified, namespace=what.namespace)
