@@ -36,6 +36,10 @@ class UsageError(KwatchError):
     exit_code = ExitCode.USAGE
 
 
+class TimeIsUp(KwatchError):
+    """The time for the run passed before its watch began: it ended as asked."""
+
+
 class ConfigError(KwatchError):
     """A kubeconfig or a credential that can't be read or doesn't fit together."""
 

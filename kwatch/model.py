@@ -30,6 +30,8 @@ class Resource:
     singular: str = ""
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = field(default=(), compare=False)
+    """What can be done with it, where discovery said so."""
 
     @property
     def api_version(self) -> str:

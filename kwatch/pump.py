@@ -23,8 +23,8 @@ JOIN_SECONDS = 0.5
 class RealClock:
     """The machine's time; `wait` ends early once `stopped` is set."""
 
-    def __init__(self, stopped: threading.Event) -> None:
-        self._stopped = stopped
+    def __init__(self, stopped: threading.Event | None = None) -> None:
+        self._stopped = stopped or threading.Event()
 
     def monotonic(self) -> float:
         """Seconds that never go back."""

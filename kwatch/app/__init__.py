@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import Options
-from kwatch.app.sources import connections, sources
+from kwatch.app.sources import Outdated, Sources, connections, sources
 from kwatch.app.voice import Voice
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.errors import ConfigError, ExitCode, KwatchError, Terminated, UsageError
-from kwatch.model import Clock, Environment, Query
+from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, TimeIsUp, UsageError
+from kwatch.model import Clock, Environment, Notice, Query
 from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump
@@ -37,7 +37,7 @@ def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
 
     def watch(voice: Voice) -> ExitCode:
         with _sandbox(0, scenario, {}) as url:
-            return _watch(options, [Connection(server=url)], env, voice)
+            return _watch(replace(options, cache_dir=None), [Connection(server=url)], env, voice)
 
     return _ended(watch, env)
 
@@ -107,18 +107,43 @@ def _watch(options: Options, connections: Sequence[Connection], env: Environment
         if connection.insecure:
             voice.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
     try:
-        wanted = sources(options, connections, voice)
-        queries = list(wanted)
-        sink = _sink(options, queries, env)
-        try:
-            with Pump(queries, lambda query, clock: _watcher(query, options, wanted[query], clock)) as pump:
-                loop = Loop(options, env, _stages(queries, sink), sink, voice, len(queries))
-                return loop.until_ended(pump, started)
-        finally:
-            sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
+        return _watch_known(options, connections, env, voice, started)
     finally:
         for connection in connections:
             connection.credentials.close()
+
+
+def _watch_known(
+    options: Options, connections: Sequence[Connection], env: Environment, voice: Voice, started: float
+) -> ExitCode:
+    """Watch; once more where all that was wrong is what an earlier run kept of the types."""
+    ends = started + options.duration if options.duration is not None else float("inf")
+    for _ in range(2):
+        try:
+            wanted = sources(options, connections, env.variables, voice, ends)
+        except TimeIsUp:
+            return ExitCode.OK
+        outdated = Outdated(wanted.catalogs)
+        try:
+            return _run(options, wanted, outdated, env, voice, started)
+        except NotFound as error:
+            if not outdated.found or len(wanted.connections) > 1:  # of several, others have printed something
+                raise
+            voice.notice(Notice(f"{error}; asking the server anew", detail=True), quiet=False, verbose=options.verbose)
+    raise AssertionError("what was asked for anew isn't outdated")
+
+
+def _run(
+    options: Options, wanted: Sources, outdated: Stage, env: Environment, voice: Voice, started: float
+) -> ExitCode:
+    queries = list(wanted.connections)
+    sink = _sink(options, queries, env)
+    try:
+        with Pump(queries, lambda query, clock: _watcher(query, options, wanted.connections[query], clock)) as pump:
+            loop = Loop(options, env, [outdated, *_stages(queries, sink)], sink, voice, len(queries))
+            return loop.until_ended(pump, started)
+    finally:
+        sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
 
 
 def _check_output(options: Options) -> None:

@@ -32,3 +32,5 @@ class Options:
     verbose: bool = False
     contexts: tuple[str, ...] = ()
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
+    cache_dir: str | None = ""
+    """Where kubectl's caches are, "" for the usual place; None keeps nothing."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
-from kwatch.cluster.discovery import resolve_type
+from kwatch.cluster.cache import Cache, cache_folder
+from kwatch.cluster.catalog import Catalog, resolve_types
+from kwatch.cluster.documents import Documents
 from kwatch.cluster.kubeconfig import Connection, resolve
-from kwatch.errors import ApiError, ConfigError, ProtocolError, TransportError, UsageError
-from kwatch.model import Environment, Query, Resource
-from kwatch.transport import Transport
+from kwatch.errors import ApiError, ConfigError, NotFound, ProtocolError, TransportError, UsageError
+from kwatch.model import Batch, Environment, Notice, Query, Resource
+from kwatch.pump import RealClock
 
 
 def connections(options: Options, env: Environment, voice: Voice) -> list[Connection]:
@@ -28,24 +32,72 @@ def connections(options: Options, env: Environment, voice: Voice) -> list[Connec
     return found
 
 
-def sources(options: Options, connections: Sequence[Connection], voice: Voice) -> dict[Query, Connection]:
-    """What to watch, and where. Of several clusters, one that doesn't say what it serves is announced and left out."""
+@contextlib.contextmanager
+def catalog(
+    connection: Connection, folder: Path | None, ends: float, tell: Callable[[Notice], None]
+) -> Iterator[Catalog]:
+    """What the server of `connection` serves, kept in `folder`; asked for, if need be, until `ends` at the latest."""
+    with Documents(connection, RealClock(), ends, tell) as documents:
+        yield Catalog(documents.get, Cache(folder, connection, tell), tell)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What to watch, and where; and what each server was known to serve."""
+
+    connections: dict[Query, Connection] = field(default_factory=dict)
+    catalogs: dict[Query, Catalog] = field(default_factory=dict)
+
+
+def sources(
+    options: Options, connections: Sequence[Connection], variables: Mapping[str, str], voice: Voice, ends: float
+) -> Sources:
+    """What to watch, and where. Of several clusters, one that doesn't say what it serves is announced and left out.
+
+    Raises TimeIsUp where a server hasn't said it by `ends`, a monotonic time.
+    """
+
+    def tell(notice: Notice) -> None:
+        voice.notice(notice, quiet=options.quiet, verbose=options.verbose)
+
     several = len(set(options.contexts)) > 1
-    found: dict[Query, Connection] = {}
+    folder = None if options.cache_dir is None else cache_folder(options.cache_dir, variables)
+    found = Sources()
     for index, connection in enumerate(connections):
         try:
-            for query in _queries(options, connection):
-                found[replace(query, cluster=connection.context) if several else query] = connection
+            with catalog(connection, folder, ends, tell) as types:
+                for query in _queries(options, connection, types):
+                    named = replace(query, cluster=connection.context) if several else query
+                    found.connections[named], found.catalogs[named] = connection, types
         except (ApiError, ProtocolError, TransportError) as error:
-            if index + 1 == len(connections) and not found:
+            if index + 1 == len(connections) and not found.connections:
                 raise
             voice.say(f"error: {connection.context}: {error}")
     return found
 
 
-def _queries(options: Options, connection: Connection) -> list[Query]:
+class Outdated:
+    """A stage that changes nothing: it notes when a server doesn't have a type that it was known to serve, so that
+    nobody believes the cache any more."""
+
+    def __init__(self, catalogs: Mapping[Query, Catalog]) -> None:
+        self._catalogs = catalogs
+        self.found = False
+
+    def take(self, batch: Batch) -> Iterable[Batch]:
+        """The batch."""
+        if isinstance(batch.failure, NotFound) and batch.failure.code == 404:
+            self.found |= self._catalogs[batch.query].distrust()
+        return (batch,)
+
+    def end(self) -> Iterable[Batch]:
+        """Nothing is held back."""
+        return ()
+
+
+def _queries(options: Options, connection: Connection, types: Catalog) -> list[Query]:
     """One for each name in each namespace, or one for all; of each type."""
-    wanted = _what(options, connection)
+    wanted = _what(options, types)
     if any(name for _, name in wanted) and (options.label_selector or options.field_selector):
         raise UsageError("a selector and a name exclude each other; leave out -l and --field-selector, or the name")
     named = tuple(dict.fromkeys(options.namespaces)) or (connection.namespace or "default",)
@@ -61,7 +113,7 @@ def _queries(options: Options, connection: Connection) -> list[Query]:
     ]
 
 
-def _what(options: Options, connection: Connection) -> list[tuple[Resource, str]]:
+def _what(options: Options, types: Catalog) -> list[tuple[Resource, str]]:
     """The types, each with a name or "", meant by `TYPE[,TYPE...]`, `TYPE[,TYPE...] NAME...` or `TYPE/NAME...`."""
     words = (options.type, *options.names)
     usage = UsageError(f'"{" ".join(words)}": give TYPE, TYPE NAME... or TYPE/NAME...')
@@ -73,16 +125,5 @@ def _what(options: Options, connection: Connection) -> list[tuple[Resource, str]
         pairs = [[kind, name] for kind in options.type.split(",") for name in options.names or ("",)]
         if any(not kind or "/" in name for kind, name in pairs) or "" in options.names:
             raise usage
-    resources = {kind: _resource(kind, connection) for kind in dict.fromkeys(kind for kind, _ in pairs)}
-    return [(resources[kind], name) for kind, name in pairs]
-
-
-def _resource(kind: str, connection: Connection) -> Resource:
-    def get(path: str, accept: str) -> bytes:
-        transport = Transport(connection)
-        try:
-            return transport.get(path, accept)
-        finally:
-            transport.close()
-
-    return resolve_type(kind, get)
+    resources = {kind: resolve_types(kind, types) for kind in dict.fromkeys(kind for kind, _ in pairs)}
+    return [(resource, name) for kind, name in pairs for resource in resources[kind]]

@@ -7,7 +7,7 @@ import contextlib
 
 from kwatch.cluster import proxies
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.model import Environment
+from kwatch.model import Environment, Notice
 from kwatch.text import one_line
 
 
@@ -27,6 +27,11 @@ class Voice:
         with contextlib.suppress(OSError):
             self._stderr.write(f"kwatch: {self.fit(text)}\n")
             self._stderr.flush()
+
+    def notice(self, notice: Notice, *, quiet: bool, verbose: bool) -> None:
+        """Say it, if it is wanted: nothing with `quiet`, details only with `verbose`."""
+        if not quiet and (verbose or not notice.detail):
+            self.say(notice.text)
 
     def fit(self, text: str) -> str:
         """`text` on one line, inert, credentials masked."""

@@ -54,6 +54,12 @@ CONNECTION = (
         help="Cookie to send with each request, for an API proxy; repeatable.",
     ),
     click.option("--insecure-skip-tls-verify", is_flag=True, help="Trust any certificate. Says so on each run."),
+    click.option(
+        "--cache-dir",
+        metavar="DIR",
+        default="",
+        help="Folder of caches, kwatch's in it; KUBECACHEDIR or ~/.kube/cache unless given.",
+    ),
 )
 SELECTION = (
     click.option("-n", "--namespace", metavar="NS", type=names, multiple=True,

@@ -7,14 +7,12 @@ discovery is a ProtocolError of one line. Follows client-go `discovery/aggregate
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from kwatch.cluster.resources import BUILT_IN, SETTLED, find, unknown
-from kwatch.errors import ApiError, Forbidden, NotFound, ProtocolError
+from kwatch.errors import ApiError, Cut, Forbidden, NotFound, Overdue, ProtocolError
 from kwatch.model import Resource
 from kwatch.text import brief
 
@@ -62,29 +60,6 @@ def discover(get: Get) -> Discovery:
     if len(refusals) == 2:
         raise refusals[0]
     return Discovery(tuple(found), tuple(skipped))
-
-
-def resolve_type(name: str, get: Get) -> Resource:
-    """The type that `name` means: one that every cluster has, without a request, else what discovery says.
-
-    Raises NotFound with kubectl's words where there is none, and what `discover` raises. Where discovery is forbidden
-    the whole table of built-in types is the answer.
-    """
-    settled = find(name, SETTLED, group_prefix=False)  # a cut group may be the whole name of another, on the server
-    if settled is not None:
-        return settled
-    try:
-        discovery = discover(get)
-    except Forbidden:
-        built_in = find(name, BUILT_IN)
-        if built_in is None:
-            raise
-        return built_in
-    resource = find(name, discovery.resources)
-    if resource is None:
-        note = f" (not asked, for it is unavailable: {'; '.join(discovery.skipped)})" if discovery.skipped else ""
-        raise unknown(name, discovery.resources, note)
-    return resource
 
 
 def _read_root(get: Get, root: str, found: list[Resource], skipped: list[str]) -> None:
@@ -138,7 +113,7 @@ def _read_legacy(get: Get, wanted: list[tuple[str, str]], found: list[Resource],
         try:
             document = _Json(path, _parsed(path, get(path, JSON)))
             found.extend(list(_legacy(group, version, document)))
-        except (ApiError, ProtocolError) as error:  # one broken group, commonly an aggregated API that is down
+        except (ApiError, ProtocolError, Cut, Overdue) as error:  # one broken group, commonly an aggregated API
             skipped.append(f"{_api_version(group, version)}: {error}")
 
 
@@ -152,8 +127,8 @@ def _legacy(group: str, version: str, document: _Json) -> Iterator[Resource]:
 def _resource(
     group: str, version: str, plural: str, kind: str, namespaced: bool, singular: str, entry: _Json
 ) -> Resource:
-    short_names, categories = entry.strings("shortNames"), entry.strings("categories")
-    return Resource(group, version, plural, kind, namespaced, singular or kind.lower(), short_names, categories)
+    short_names, categories, verbs = (entry.strings(key) for key in ("shortNames", "categories", "verbs"))
+    return Resource(group, version, plural, kind, namespaced, singular or kind.lower(), short_names, categories, verbs)
 
 
 def _api_version(group: str, version: str) -> str:
@@ -161,9 +136,11 @@ def _api_version(group: str, version: str) -> str:
 
 
 def _parsed(path: str, body: bytes) -> object:
+    import orjson  # not for completion, which only reads what was kept; unlike json it takes no lone surrogates
+
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return orjson.loads(body)
+    except ValueError:
         raise ProtocolError(f"{path}: the server's answer isn't JSON; is this a Kubernetes API server?") from None
 
 

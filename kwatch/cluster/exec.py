@@ -231,6 +231,11 @@ class ExecCredentials:
         grant = self._current()
         return grant.certificate, grant.key
 
+    @property
+    def plugin(self) -> Plugin:
+        """What is run."""
+        return self._plugin
+
     def given(self) -> tuple[str, ...]:
         """The last few values, without a run nor a wait for one."""
         return tuple(grant.header for grant in self._given)

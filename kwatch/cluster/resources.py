@@ -131,7 +131,7 @@ def find(name: str, resources: Iterable[Resource], *, group_prefix: bool = True)
     before short name before kind; the core group before the others, which stand in the order of `resources`. A group
     may be cut short (`storageclass.storage`) unless `group_prefix` is False.
     """
-    ordered = sorted(resources, key=lambda resource: resource.group != "")
+    ordered = _core_first(resources)
     for word, version, group in _readings(name.lower()):
         exact = [resource for resource in ordered if _fits(resource, version, group)]
         found = _named(word, exact)
@@ -167,11 +167,42 @@ def _named(word: str, resources: list[Resource]) -> Resource | None:
     return next(hits, None)
 
 
+def category(name: str, resources: Iterable[Resource]) -> list[Resource]:
+    """The types of a category (`all`), each in its preferred version, the core group first; empty for no category."""
+    word = name.lower()
+    return preferred(resource for resource in _core_first(resources) if word in map(str.lower, resource.categories))
+
+
+def preferred(resources: Iterable[Resource]) -> list[Resource]:
+    """Each type once, in the version that comes first."""
+    first: dict[tuple[str, str], Resource] = {}
+    for resource in resources:
+        first.setdefault((resource.group, resource.plural), resource)
+    return list(first.values())
+
+
+def rivals(name: str, found: Resource, resources: Iterable[Resource]) -> list[Resource]:
+    """The types that the short name `name`, which means `found`, could also mean; kubectl warns of them."""
+    word = name.lower()
+    if word not in found.short_names or word in (found.plural, found.singular):
+        return []
+    return [other for other in preferred(resources) if word in other.short_names and not _same_type(other, found)]
+
+
+def _same_type(one: Resource, other: Resource) -> bool:
+    return (one.group, one.plural) == (other.group, other.plural)
+
+
+def _core_first(resources: Iterable[Resource]) -> list[Resource]:
+    return sorted(resources, key=lambda resource: resource.group != "")
+
+
 def nearest(name: str, resources: Iterable[Resource]) -> list[str]:
-    """Up to three types whose plural, singular or short name is like `name`, nearest first, as one could type them."""
+    """Up to three types whose plural, singular or short name is like `name`, nearest first, as one could type them;
+    categories too."""
     from difflib import get_close_matches  # needed for an error alone
 
-    spelled = _spellings(sorted(resources, key=lambda resource: resource.group != ""))
+    spelled = _spellings(_core_first(resources))
     word = name.lower().partition(".")[0]
     close = [spelled[match] for match in get_close_matches(word, spelled, n=9)]
     return list(dict.fromkeys(close))[:3]
@@ -186,6 +217,8 @@ def _spellings(resources: list[Resource]) -> dict[str, str]:
         long_enough = (short for short in resource.short_names if len(short) > 2)  # `pv` is near to everything
         for word in (resource.plural, resource.singular, *long_enough):
             spelled.setdefault(word, resource.plural if is_owner else resource.qualified)
+    for name in {name for resource in resources for name in resource.categories}:
+        spelled.setdefault(name, name)
     return spelled
 
 
