@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import Options
+from kwatch.app.resources import Listing, list_resources
 from kwatch.app.sources import Outdated, Sources, connections, sources
 from kwatch.app.voice import Voice
 from kwatch.cluster.kubeconfig import Connection
@@ -24,7 +25,7 @@ from kwatch.stages import Opening, Stage
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
 
-__all__ = ["Options", "run", "run_demo", "run_sandbox"]
+__all__ = ["Options", "run", "run_demo", "run_resources", "run_sandbox"]
 
 
 def run(options: Options, env: Environment) -> ExitCode:
@@ -55,6 +56,11 @@ def run_sandbox(port: int, scenario: str, scenario_options: Mapping[str, float],
             return ExitCode.PIPE_CLOSED
 
     return _ended(serve, env)
+
+
+def run_resources(listing: Listing, env: Environment) -> ExitCode:
+    """What the cluster can watch, as a table or as names."""
+    return _ended(lambda voice: list_resources(listing, env, voice), env)
 
 
 def _ended(work: Callable[[Voice], ExitCode], env: Environment) -> ExitCode:
@@ -104,8 +110,6 @@ def _watch(options: Options, connections: Sequence[Connection], env: Environment
     started = time.monotonic()
     for connection in connections:
         voice.keep(connection)
-        if connection.insecure:
-            voice.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
     try:
         return _watch_known(options, connections, env, voice, started)
     finally:

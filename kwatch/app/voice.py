@@ -19,8 +19,10 @@ class Voice:
         self._kept: list[Connection] = []
 
     def keep(self, connection: Connection) -> None:
-        """From now on the connection's credentials are not repeated (protocol.md, Security 3)."""
+        """From now on its credentials are not repeated (protocol.md, Security 3). Warns of one that trusts anybody."""
         self._kept.append(connection)
+        if connection.insecure:
+            self.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")
 
     def say(self, text: str) -> None:
         """One line; if nobody reads stderr, so be it."""

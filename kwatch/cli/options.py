@@ -12,6 +12,7 @@ from kwatch.cli.parameters import Cookie, Header, duration, names
 
 if TYPE_CHECKING:
     from kwatch.app import Options
+    from kwatch.cluster.kubeconfig import ConnectionOptions
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 COMMAND_CONTEXT = CONTEXT | {"auto_envvar_prefix": "KWATCH"}
@@ -119,13 +120,9 @@ def options_of(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
 def to_options(given: dict[str, Any]) -> Options:
     """What click collected for a watch, as one frozen value."""
     from kwatch.app import Options
-    from kwatch.cluster.kubeconfig import ConnectionOptions
     from kwatch.sinks import SinkOptions
 
-    contexts = tuple(name for group in given.pop("context", ()) for name in group)
-    if cookies := given.pop("cookies", ()):
-        given["headers"] += (("Cookie", "; ".join(cookies)),)
-    connection = ConnectionOptions(**_taken(given, ConnectionOptions))
+    contexts, connection = connection_of(given)
     output, _, template = given.pop("output").partition("=")
     sink = SinkOptions(
         output=output,
@@ -143,6 +140,16 @@ def to_options(given: dict[str, Any]) -> Options:
         connection=connection,
         **given,
     )
+
+
+def connection_of(given: dict[str, Any]) -> tuple[tuple[str, ...], ConnectionOptions]:
+    """(contexts, the connection flags), out of what click collected."""
+    from kwatch.cluster.kubeconfig import ConnectionOptions
+
+    contexts = tuple(name for group in given.pop("context", ()) for name in group)
+    if cookies := given.pop("cookies", ()):
+        given["headers"] += (("Cookie", "; ".join(cookies)),)
+    return contexts, ConnectionOptions(**_taken(given, ConnectionOptions))
 
 
 def _taken(given: dict[str, Any], kind: Any) -> dict[str, Any]:

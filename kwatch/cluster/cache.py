@@ -78,8 +78,8 @@ class Cache:
         """Keep it, and remove what is long out of use."""
         text = _text(self._connection.server, self._now(), discovery)
         with self._watched("written"), _opened(self._folder, make=True) as folder:
-            _write(folder, self._name(_salt(folder, make=True)), text)
             _prune(folder, self._now() - KEPT)
+            _write(folder, self._name(_salt(folder, make=True)), text)
 
     def forget(self) -> None:
         """Remove it: it was found to be wrong."""

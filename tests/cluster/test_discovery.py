@@ -8,49 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cluster.documents import LEGACY_API, Server, aggregated, entry, group, resource
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kwatch.cluster.discovery import AGGREGATED, discover, resolve_type
+from kwatch.cluster.discovery import AGGREGATED, discover
 from kwatch.cluster.resources import find
-from kwatch.errors import ApiError, Forbidden, NotFound, ProtocolError, TransportError, Unauthorized
-
-LEGACY_API = {"kind": "APIVersions", "versions": ["v1"]}
-
-
-class Server:
-    """Answers by path, and remembers what it was asked. An exception among the answers is raised."""
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers = {"/" + path.replace("__", "/"): answer for path, answer in answers.items()}
-        self.asked: list[tuple[str, str]] = []
-
-    def __call__(self, path: str, accept: str) -> bytes:
-        self.asked.append((path, accept))
-        answer = self.answers.get(path, NotFound(f"{path} isn't there", code=404))
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-
-
-def resource(name: str, kind: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "singularName": "", "namespaced": True, "kind": kind, "verbs": ["list", "watch"], **more}
-
-
-def aggregated(*groups: dict[str, Any]) -> dict[str, Any]:
-    return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "items": list(groups)}
-
-
-def group(name: str, **versions: Any) -> dict[str, Any]:
-    return {
-        "metadata": {"name": name},
-        "versions": [{"version": version, **content} for version, content in versions.items()],
-    }
-
-
-def entry(plural: str, kind: str, **more: Any) -> dict[str, Any]:
-    responds = {"responseKind": {"group": "", "version": "", "kind": kind}} if kind else {}
-    return {"resource": plural, **responds, "scope": "Namespaced", "verbs": ["watch"], **more}
+from kwatch.errors import ApiError, Cut, Forbidden, NotFound, Overdue, ProtocolError, TransportError, Unauthorized
 
 
 def names(server: Callable[[str, str], bytes]) -> list[str]:
@@ -70,6 +34,7 @@ def test_a_server_of_today_is_asked_twice(recording: Callable[[str], bytes]) -> 
     nodes = find("nodes", found.resources)
     assert nodes is not None
     assert not nodes.namespaced
+    assert nodes.verbs == ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
 def test_a_server_of_old_is_asked_group_by_group_and_says_the_same(recording: Callable[[str], bytes]) -> None:
@@ -134,7 +99,10 @@ def test_what_cannot_be_watched_has_no_kind_or_is_stale_is_left_out() -> None:
     assert discover(server).skipped == ("a.io/v0: the server behind it doesn't answer",)
 
 
-@pytest.mark.parametrize("broken", [ApiError("503", code=503), Unauthorized("401"), b"<html>", {"resources": [1]}])
+@pytest.mark.parametrize(
+    "broken",
+    [ApiError("503", code=503), Unauthorized("401"), b"<html>", {"resources": [1]}, Cut("closed"), Overdue("silent")],
+)
 def test_a_broken_group_hides_no_other(broken: Any) -> None:
     server = Server(
         api=LEGACY_API,
@@ -222,60 +190,3 @@ def test_no_answer_raises_anything_but_a_protocol_error(kind: str, rest: dict[st
 
     with contextlib.suppress(ProtocolError):
         discover(get)
-
-
-# One type
-
-
-def test_a_settled_type_costs_no_request() -> None:
-    server = Server()
-    assert resolve_type("deploy", server).qualified == "deployments.apps"
-    assert server.asked == []
-
-
-def test_a_custom_type_is_discovered() -> None:
-    server = Server(
-        api=aggregated(),
-        apis=aggregated(group("example.com", v1={"resources": [entry("widgets", "Widget", shortNames=["wd"])]})),
-    )
-    assert resolve_type("wd", server).qualified == "widgets.example.com"
-    assert resolve_type("Widget.v1.example.com", server).singular == "widget"
-
-
-def test_a_young_type_is_asked_for_in_the_version_the_server_has() -> None:
-    server = Server(
-        api=aggregated(),
-        apis=aggregated(group("resource.k8s.io", v1beta1={"resources": [entry("resourceclaims", "ResourceClaim")]})),
-    )
-    assert resolve_type("resourceclaims", server).version == "v1beta1"
-
-
-def test_a_group_cut_short_never_hides_the_servers_own_group() -> None:
-    server = Server(api=aggregated(), apis=aggregated(group("net", v1={"resources": [entry("ingresses", "Ingress")]})))
-    assert resolve_type("ingresses.net", server).group == "net"
-
-
-def test_where_discovery_is_forbidden_the_built_in_types_still_work() -> None:
-    refused = Server(api=Forbidden("no"), apis=Forbidden("no"))
-    assert resolve_type("resourceclaims", refused).version == "v1"
-    with pytest.raises(Forbidden):
-        resolve_type("widgets", refused)
-
-
-def test_an_unknown_type_is_kubectls_error(recording: Callable[[str], bytes]) -> None:
-    server = Server(api=recording("api-aggregated"), apis=recording("apis-aggregated"))
-    with pytest.raises(NotFound) as caught:
-        resolve_type("nosuch", server)
-    assert str(caught.value) == 'the server doesn\'t have a resource type "nosuch"'
-    with pytest.raises(NotFound, match='type "podz"; did you mean pods'):
-        resolve_type("podz", server)
-
-
-def test_an_unknown_type_tells_which_groups_could_not_be_asked() -> None:
-    server = Server(api=aggregated(), apis=aggregated(group("metrics.k8s.io", v1beta1={"freshness": "Stale"})))
-    with pytest.raises(NotFound) as caught:
-        resolve_type("podmetrics", server)
-    assert str(caught.value) == (
-        'the server doesn\'t have a resource type "podmetrics" (not asked, for it is unavailable: '
-        "metrics.k8s.io/v1beta1: the server behind it doesn't answer)"
-    )
