@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.errors import ApiError, Cut, KwatchError, Overdue, TimeIsUp, TransportError
+from kwatch.errors import ApiError, Cut, KwatchError, Overdue, TimeIsUp, TransportError, Unauthorized
 from kwatch.model import Clock, Notice
 from kwatch.protocol.session import Request, api_error
 from kwatch.retry import Backoff, retry_after
@@ -51,26 +51,45 @@ class Documents:
         self._done = threading.Event()
         self._guard = threading.Thread(target=self._cut_at_limit, name="discovery", daemon=True)
         self._renewed = False
+        self._retry_after: float | None = None
 
     def get(self, path: str, accept: str) -> bytes:
         """The body of the 200. Raises ApiError for a lasting refusal, TransportError, and TimeIsUp past `ends`."""
-        transport = self._transport or self._open()
         request = Request("get", path, accept)
         backoff = Backoff()
         for tries in range(1, TRIES + 1):
             try:
-                return self._fetch(transport, request)
-            except _Refused as refused:
-                error, after = refused.error, refused.after
-            if error.code == 401 and not self._renewed:  # fault 28
-                self._renewed, request = True, replace(request, renew=True)
-                continue
-            if tries == TRIES or not _may_pass(error, path, after):
-                raise error
-            pause, backoff = backoff.step(self._clock.monotonic(), self._clock.chance())
-            self._pause(error, min(pause if after is None else retry_after(after), MAX_PAUSE))
-            request = replace(request, renew=False)
+                return self._fetch(request)
+            except (ApiError, Cut) as error:
+                request = replace(request, renew=self._may_renew(error))
+                if not request.renew:
+                    if tries == TRIES or not self._may_pass(error, path):
+                        raise
+                    pause, backoff = backoff.step(self._clock.monotonic(), self._clock.chance())
+                    self._pause(error, pause)
         raise AssertionError("the last try returns or raises")
+
+    def _may_renew(self, error: KwatchError) -> bool:
+        """Whether newer credentials may help: once (fault 28)."""
+        if not isinstance(error, Unauthorized) or self._renewed:
+            return False
+        self._renewed = True
+        return True
+
+    def _may_pass(self, error: ApiError | Cut, path: str) -> bool:
+        """Whether to ask again (fault 26). A root comes back, the server of a single group mostly doesn't."""
+        if isinstance(error, Cut):
+            return path in _ROOTS
+        return error.code == 429 or (error.code == 503 and (self._retry_after is not None or path in _ROOTS))
+
+    def _pause(self, error: ApiError | Cut, pause: float) -> None:
+        """Wait as long as the server says, else `pause`; raise `error` rather than wait beyond the limit."""
+        seconds = min(pause if self._retry_after is None else retry_after(self._retry_after), MAX_PAUSE)
+        left = self._limit - self._clock.monotonic()
+        if seconds >= left and self._limit < self._ends:
+            raise error
+        self._tell(Notice(f"{error}; asking again in {seconds:.1f}s", delay=seconds))
+        self._clock.wait(max(min(seconds, left), 0.0))
 
     def close(self) -> None:
         """Release the connection."""
@@ -91,13 +110,16 @@ class Documents:
         self._guard.start()
         return self._transport
 
-    def _fetch(self, transport: Transport, request: Request) -> bytes:
+    def _fetch(self, request: Request) -> bytes:
+        transport = self._transport or self._open()
         started = self._clock.monotonic()
         left = self._limit - started
         if left <= 0:
             raise self._late()
+        self._retry_after = None
         try:
             with transport.send(replace(request, silence=min(SILENCE, left))) as response:
+                self._retry_after = response.retry_after
                 body = self._body(response)
         except TransportError as error:
             if self._clock.monotonic() >= self._limit:
@@ -107,8 +129,7 @@ class Documents:
         self._tell(Notice(f"GET {request.path}: {response.status} in {seconds * 1000:.0f} ms", detail=True))
         if response.status == 200:
             return body
-        refusal = api_error(f"{self._connection.server}{request.path}", response.status, body)
-        raise _Refused(refusal, response.retry_after)
+        raise api_error(f"{self._connection.server}{request.path}", response.status, body)
 
     def _body(self, response: Response) -> bytes:
         try:
@@ -123,29 +144,8 @@ class Documents:
         text = f"{self._connection.server} took longer than {MAX_SECONDS:.0f} s to say what it serves"
         return Overdue(f"{text}; check that it is a Kubernetes API server")
 
-    def _pause(self, error: ApiError, seconds: float) -> None:
-        left = self._limit - self._clock.monotonic()
-        if seconds >= left and self._limit < self._ends:
-            raise error
-        self._tell(Notice(f"{error}; asking again in {seconds:.1f}s", delay=seconds))
-        self._clock.wait(max(min(seconds, left), 0.0))
-
     def _cut_at_limit(self) -> None:
         self._done.wait(max(self._limit - self._clock.monotonic(), 0.0))
         while not self._done.wait(_LOOK_SECONDS):  # again and again: a connection that is only being made can't be cut
             if self._transport:
                 self._transport.abort()
-
-
-class _Refused(Exception):
-    """An answer that isn't 200, and its Retry-After."""
-
-    def __init__(self, error: ApiError, after: float | None) -> None:
-        super().__init__(error)
-        self.error = error
-        self.after = after
-
-
-def _may_pass(error: ApiError, path: str, after: float | None) -> bool:
-    """Whether to ask again. A root that is unavailable comes back, a single group's server mostly doesn't."""
-    return error.code == 429 or (error.code == 503 and (after is not None or path in _ROOTS))

@@ -73,6 +73,10 @@ class Watching:
     timeout: float
 
 
+UNAVAILABLE = Reply(503, b"service unavailable\n", TEXT)
+"""What the aggregator answers for an API whose own server is down."""
+
+
 def error_reply(error: ApiError) -> Reply:
     """The Status of an error."""
     body = pretty(error.status()) if error.pretty else encode(error.status()) + b"\n"
@@ -191,6 +195,7 @@ class Api:
         self.user = user
         self.watch_timeout = (1800.0, 3600.0)
         self._forbidden: set[tuple[str, str, str | None]] = set()
+        self.down: set[str] = set()
         self._verbs: dict[str, Callable[[Request, Route, Kind], Reply | Watching]] = {
             "get": self._get,
             "list": self._list,
@@ -225,6 +230,8 @@ class Api:
         if route.kind is None:
             return self._unknown(route)
         self._authorize(route, route.kind)
+        if route.group in self.down:
+            return UNAVAILABLE
         if route.subresource and route.subresource not in route.kind.subresources:
             raise errors.generic(404)
         if route.subresource == "scale":
@@ -251,6 +258,8 @@ class Api:
 
     def _document(self, request: Request) -> Reply:
         segments, kinds = request.segments, self.cluster.kinds
+        if segments[:1] == ["apis"] and len(segments) == 3 and segments[1] in self.down:
+            return UNAVAILABLE
         if segments in (["api"], ["apis"]):
             return self._groups(request, core=segments == ["api"])
         if segments in (["healthz"], ["livez"], ["readyz"]):
@@ -273,7 +282,7 @@ class Api:
         for choice in request.headers.get("accept", "").split(",") if self.aggregated else ():
             media, parameters = _media(choice)
             if media == JSON and parameters.get("as") == "APIGroupDiscoveryList" and parameters.get("v") == "v2":
-                body = encode(discovery.aggregated(self.cluster.kinds, core)) + b"\n"
+                body = encode(discovery.aggregated(self.cluster.kinds, core, self.down)) + b"\n"
                 return Reply(200, body, discovery.AGGREGATED, cache="public")
         if core:
             return _json_reply(encode(discovery.api_versions(self.address)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from .encoding import Object
 from .kinds import Kind, Registry
@@ -107,16 +107,19 @@ def _aggregated_resource(kind: Kind) -> Object:
     return entry
 
 
-def _aggregated_version(version: str, kinds: list[Kind]) -> Object:
-    return {"version": version, "resources": [_aggregated_resource(kind) for kind in kinds], "freshness": "Current"}
+def _aggregated_version(version: str, kinds: list[Kind], freshness: str) -> Object:
+    return {"version": version, "resources": [_aggregated_resource(kind) for kind in kinds], "freshness": freshness}
 
 
-def aggregated(kinds: Registry, core: bool) -> Object:
-    """GET /api (core) and /apis in the aggregated form."""
+def aggregated(kinds: Registry, core: bool, down: Collection[str] = ()) -> Object:
+    """GET /api (core) and /apis in the aggregated form; what is known of the groups that are `down` is stale."""
     items = [
         {
             "metadata": {"name": name} if name else {},
-            "versions": [_aggregated_version(version, found) for version, found in versions.items()],
+            "versions": [
+                _aggregated_version(version, found, "Stale" if name in down else "Current")
+                for version, found in versions.items()
+            ],
         }
         for name, versions in kinds.groups().items()
         if (not name) is core

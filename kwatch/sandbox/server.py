@@ -108,6 +108,14 @@ class Server:
         """Take back a `forbid`."""
         self._api.allow(verb, resource, namespace)
 
+    def take_down(self, group: str) -> None:
+        """The server behind an API group (an APIService) answers no more: its discovery is stale, or 503."""
+        self._api.down.add(group)
+
+    def bring_up(self, group: str) -> None:
+        """Take back a `take_down`."""
+        self._api.down.discard(group)
+
     def set_token(self, token: str | None) -> None:
         """Demand another bearer token from now on."""
         self._token = token

@@ -1,0 +1,141 @@
+"""`kwatch resources`, beside `kubectl api-resources`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import kwatch, variables
+from test_types import asked, crd
+
+from kwatch.sandbox import Cluster, Server
+
+HEADER = ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"]
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    cluster = Cluster()
+    for definition in (
+        crd("widgets", "Widget", "z.io", names={"shortNames": ["wd", "w"], "categories": ["all", "gear"]}),
+        crd("gadgets", "Gadget", "b.io", names={"categories": ["gear"]}, versions=["v1beta1", "v1"]),
+        crd("widgets", "Widget", "a.io", scope="Cluster"),
+    ):
+        cluster.create("customresourcedefinitions", definition)
+    return cluster
+
+
+@pytest.fixture
+def server(cluster: Cluster) -> Iterator[Server]:
+    with Server(cluster) as server:
+        yield server
+
+
+def listed(server: Server, home: Path, *arguments: str) -> list[list[str]]:
+    run = kwatch(["resources", "-s", server.url, *arguments], home)
+    assert (run.returncode, run.stderr) == (0, "")
+    return [line.split() for line in run.stdout.splitlines()]
+
+
+def test_the_types_stand_in_columns_each_in_its_preferred_version(server: Server, tmp_path: Path) -> None:
+    header, *rows = listed(server, tmp_path)
+    assert header == HEADER
+    assert rows[0] == ["configmaps", "cm", "v1", "true", "ConfigMap"]
+    assert ["gadgets", "b.io/v1beta1", "true", "Gadget"] in rows
+    assert ["widgets", "wd,w", "z.io/v1", "true", "Widget"] in rows
+    assert ["widgets", "a.io/v1", "false", "Widget"] in rows
+    assert len([row for row in rows if row[0] == "gadgets"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--api-group", "b.io"], ["gadgets.b.io"]),
+        (["--categories", "gear"], ["gadgets.b.io", "widgets.z.io"]),
+        (["--categories", "gear,all"], ["widgets.z.io"]),
+        (["--categories", "gear", "--categories", "all"], ["widgets.z.io"]),
+        (["--api-group", "a.io", "--namespaced"], []),
+        (["--api-group", "a.io", "--namespaced=false"], ["widgets.a.io"]),
+        (["--api-group", "z.io", "--namespaced=true"], ["widgets.z.io"]),
+        (["--api-group", "z.io", "--verbs", "list,watch"], ["widgets.z.io"]),
+        (["--api-group", "z.io", "--verbs", "proxy"], []),
+        (["--api-group", "nosuch"], []),
+    ],
+)
+def test_filters(arguments: list[str], expected: list[str], server: Server, tmp_path: Path) -> None:
+    assert listed(server, tmp_path, *arguments, "-o", "name") == [[name] for name in expected]
+
+
+def test_the_core_group_is_the_empty_one(server: Server, tmp_path: Path) -> None:
+    found = listed(server, tmp_path, "--api-group", "", "--no-headers")
+    assert {row[-3] for row in found} == {"v1"}
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl isn't there")
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["-o", "wide"], ["-o", "name"], ["--no-headers"], ["--namespaced=false"], ["--sort-by=kind"],
+     ["--sort-by=name"], ["--categories=gear"], ["--api-group=b.io", "-o", "wide"], ["--api-group=nosuch"]],
+)  # fmt: skip
+def test_it_is_what_kubectl_prints(arguments: list[str], server: Server, tmp_path: Path) -> None:
+    command = ["kubectl", "api-resources", "-s", server.url, *arguments]
+    kubectl = subprocess.run(command, capture_output=True, text=True, env=variables(tmp_path), check=True)
+    run = kwatch(["resources", "-s", server.url, *arguments], tmp_path)
+    assert run.stdout.splitlines() == [line.rstrip() for line in kubectl.stdout.splitlines()]
+
+
+def test_the_server_is_asked_unless_the_cache_will_do(server: Server, tmp_path: Path) -> None:
+    first = listed(server, tmp_path, "--cached")
+    assert asked(server) == 2
+    assert listed(server, tmp_path, "--cached") == first
+    assert asked(server) == 2
+    assert listed(server, tmp_path) == first
+    assert asked(server) == 4
+
+
+def test_a_group_that_is_down_is_announced_and_the_rest_is_listed(server: Server, tmp_path: Path) -> None:
+    server.take_down("b.io")
+    run = kwatch(["resources", "-s", server.url, "-o", "name"], tmp_path)
+    assert run.returncode == 0
+    assert (
+        run.stderr
+        == "kwatch: not asked, for it is unavailable: b.io/v1beta1: the server behind it doesn't answer\n"
+        + ("kwatch: not asked, for it is unavailable: b.io/v1: the server behind it doesn't answer\n")
+    )
+    assert "widgets.z.io" in run.stdout
+    assert "gadgets" not in run.stdout
+    alone = kwatch(["resources", "-s", server.url, "--api-group", "b.io"], tmp_path)
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert alone.stderr.splitlines()[-1].startswith("kwatch: error: b.io can't be asked what it has now; ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-o", "json"], 'there is no output "json"; -o takes wide, name'),
+        (["--sort-by", "age"], "--sort-by takes name or kind"),
+        (["--context", "a,b"], "resources are listed of one cluster at a time; give one --context"),
+        (["--namespaced=perhaps"], "not a valid boolean"),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error(arguments: list[str], said: str, server: Server, tmp_path: Path) -> None:
+    run = kwatch(["resources", "-s", server.url, *arguments], tmp_path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert said in run.stderr
+    assert server.requests == []
+
+
+def test_hostile_names_are_inert(cluster: Cluster, tmp_path: Path) -> None:
+    import json
+
+    from cluster.documents import aggregated, entry, group
+    from scripted import ScriptedServer, answer
+
+    document = json.dumps(aggregated(group("evil.io", v1={"resources": [entry("a\x1b[2J", "K\u202e")]}))).encode()
+    with ScriptedServer(lambda peer: peer.send(answer(document, Connection="close"))) as server:
+        run = kwatch(["resources", "-s", server.url], tmp_path)
+    assert run.returncode == 0
+    assert run.stdout.splitlines()[1].split() == ["a[2J", "evil.io/v1", "true", "K"]
