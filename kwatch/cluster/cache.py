@@ -234,10 +234,20 @@ def _write(folder: int, name: str, content: bytes, *, replace: bool = True) -> N
         if replace:
             os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
         else:
-            os.link(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+            _link(folder, beside, name)
     finally:
         with contextlib.suppress(FileNotFoundError):  # renamed
             os.unlink(beside, dir_fd=folder)
+
+
+def _link(folder: int, beside: str, name: str) -> None:
+    """Give the file its name if nobody has it; a file system without hard links can't tell."""
+    try:
+        os.link(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _salt(folder: int, *, make: bool = False) -> bytes:

@@ -381,3 +381,12 @@ def test_completion_imports_neither_http_nor_yaml() -> None:
     code = "import sys, kwatch.cluster.cache as c; c.known_types(None); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"requests", "urllib3", "yaml", "tabulate", "orjson", "subprocess"}.isdisjoint(loaded)
+
+
+def test_a_file_system_without_hard_links_will_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    Cache(folder, HERE).save(FOUND)
+    assert Cache(folder, HERE).load() == FOUND
