@@ -54,7 +54,7 @@ ALLOWED = {
     "tabulate": {"kwatch.sinks"},
 }
 """Who may import what; `cli` has a thread for a last flush that must not block, `cluster` a lock that keeps
-reader threads from running a credential plugin twice."""
+reader threads from running a credential plugin twice, and a thread that ends a discovery in time."""
 
 
 def modules() -> dict[str, ast.Module]:
