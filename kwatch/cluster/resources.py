@@ -184,7 +184,7 @@ def preferred(resources: Iterable[Resource]) -> list[Resource]:
 def rivals(name: str, found: Resource, resources: Iterable[Resource]) -> list[Resource]:
     """The types that the short name `name`, which means `found`, could also mean; kubectl warns of them."""
     word = name.lower()
-    if word not in found.short_names or word in (found.plural, found.singular):
+    if word in (found.plural, found.singular):
         return []
     return [other for other in preferred(resources) if word in other.short_names and not _same_type(other, found)]
 

@@ -124,6 +124,10 @@ def test_what_is_gone_is_forgotten_if_the_cache_is_to_blame(setting: Setting) ->
     setting("gg")
     assert not setting.catalog.distrust()  # this run asked the server itself
     setting.new_run()
+    with pytest.raises(NotFound):
+        setting("nosuch")
+    assert not setting.catalog.distrust()  # nor is it now, though there was one
+    setting.new_run()
     setting("gg")
     assert setting.catalog.distrust()
     setting.new_run()

@@ -188,7 +188,7 @@ def silent(peer: Peer) -> None:
 
 def dribbling(peer: Peer) -> None:
     peer.send(head())
-    while True:
+    for _ in range(500):
         peer.send(b" ")
         time.sleep(0.02)
 
