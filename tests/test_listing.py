@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cluster.documents import aggregated, entry, group
 from command import kwatch, variables
-from test_types import asked, crd
+from customs import asked, crd
+from scripted import ScriptedServer, answer
 
 from kwatch.sandbox import Cluster, Server
 
@@ -129,10 +132,7 @@ def test_what_cannot_be_is_a_usage_error(arguments: list[str], said: str, server
 
 
 def test_hostile_names_are_inert(cluster: Cluster, tmp_path: Path) -> None:
-    import json
 
-    from cluster.documents import aggregated, entry, group
-    from scripted import ScriptedServer, answer
 
     document = json.dumps(aggregated(group("evil.io", v1={"resources": [entry("a\x1b[2J", "K\u202e")]}))).encode()
     with ScriptedServer(lambda peer: peer.send(answer(document, Connection="close"))) as server:

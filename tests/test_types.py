@@ -7,32 +7,14 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cluster.kubeconfigs import CANARY
 from command import Running, kwatch
+from customs import asked, crd, install
 from scripted import ScriptedServer
 
 from kwatch.sandbox import Cluster, Fault, Server
-
-
-def crd(plural: str, kind: str, group: str = "example.com", **more: Any) -> dict[str, Any]:
-    """A CustomResourceDefinition; `versions` are served, the first is stored and preferred."""
-    names = {"plural": plural, "singular": kind.lower(), "kind": kind, **more.get("names", {})}
-    versions = [
-        {"name": name, "served": True, "storage": not index, "schema": {"openAPIV3Schema": {"type": "object"}}}
-        for index, name in enumerate(more.get("versions", ["v1"]))
-    ]
-    spec = {"group": group, "scope": more.get("scope", "Namespaced"), "names": names, "versions": versions}
-    return {"metadata": {"name": f"{plural}.{group}"}, "spec": spec}
-
-
-def install(cluster: Cluster, *definitions: dict[str, Any]) -> None:
-    """Define, and make one object of each: `PLURAL-1`."""
-    for definition in definitions:
-        cluster.create("customresourcedefinitions", definition)
-        plural = definition["spec"]["names"]["plural"]
-        cluster.create(definition["metadata"]["name"], {"metadata": {"name": f"{plural}-1"}})
 
 
 @pytest.fixture
@@ -55,10 +37,6 @@ def watched(server: Server, home: Path, *arguments: str, count: int = 1) -> list
     assert run.returncode == 0, run.stderr
     found = [json.loads(line)["object"] for line in run.stdout.splitlines()]
     return sorted(f"{each['kind']}/{each['metadata']['name']}" for each in found)
-
-
-def asked(server: Server) -> int:
-    return sum(request.verb == "discovery" for request in server.requests)
 
 
 @pytest.mark.parametrize("name", ["pods", "po", "Pod", "pods.v1.", "pod/web-0", "po,cm"])
@@ -165,8 +143,6 @@ def test_two_runs_at_once_do_not_hurt_each_other(cluster: Cluster, server: Serve
 
 
 def test_two_tokens_never_share_an_answer_and_leave_no_trace(cluster: Cluster, tmp_path: Path) -> None:
-    from cluster.kubeconfigs import CANARY
-
     install(cluster, crd("widgets", "Widget"))
     with Server(cluster) as server:
         for secret in (CANARY, "another"):

@@ -35,7 +35,7 @@ INCOMPLETE_LIFE = 600.0
 """Seconds an answer is believed in which a group was missing, for its server may be back."""
 KEPT = 7 * 86400.0
 """Seconds after which a file that nobody wrote again is removed; for completion an old name is better than none."""
-MAX_BYTES = 64 << 20
+MAX_BYTES = 32 << 20
 FORMAT = 1
 
 _SALT = "salt"
@@ -187,7 +187,8 @@ def _parsed(data: bytes) -> _Kept:
 
 def _text(server: str, written: float, discovery: Discovery) -> bytes:
     rows = [_row(resource) for resource in discovery.resources]
-    content = {"format": FORMAT, "server": server, "written": written, "skipped": discovery.skipped, "resources": rows}
+    skipped = [f"{line.partition(':')[0]}: it didn't answer" for line in discovery.skipped]  # errors may repeat a token
+    content = {"format": FORMAT, "server": server, "written": written, "skipped": skipped, "resources": rows}
     return json.dumps(content, separators=(",", ":")).encode()
 
 

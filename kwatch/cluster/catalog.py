@@ -14,6 +14,8 @@ from kwatch.cluster.resources import BUILT_IN, SETTLED, category, find, rivals, 
 from kwatch.errors import Forbidden
 from kwatch.model import Notice, Resource
 
+_SHOWN = 3
+
 
 class Catalog:
     """What one server serves, asked at most once."""
@@ -79,8 +81,9 @@ def resolve_types(name: str, catalog: Catalog) -> list[Resource]:
 
 
 def not_asked(skipped: Sequence[str]) -> str:
-    """In words, what a Discovery lacks."""
-    return f"not asked, for it is unavailable: {'; '.join(skipped)}"
+    """In words, what a Discovery lacks: the first of it."""
+    more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+    return f"not asked, for it is unavailable: {'; '.join(skipped[:_SHOWN])}{more}"
 
 
 def _one(name: str, found: Resource, resources: Iterable[Resource], catalog: Catalog) -> list[Resource]:

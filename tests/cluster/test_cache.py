@@ -147,7 +147,7 @@ def test_it_is_believed_for_six_hours(folder: Path) -> None:
 
 def test_an_answer_with_gaps_is_believed_for_ten_minutes(folder: Path) -> None:
     wall = Wall()
-    gaps = Discovery((WIDGETS,), ("down.io/v1: no answer",))
+    gaps = Discovery((WIDGETS,), ("down.io/v1: it didn't answer",))
     Cache(folder, HERE, now=wall).save(gaps)
     wall.now += INCOMPLETE_LIFE - 1
     assert Cache(folder, HERE, now=wall).load() == gaps
@@ -244,7 +244,8 @@ def test_no_credential_is_in_a_file_or_in_a_name(folder: Path) -> None:
         client_key=CANARY.encode(),
     )
     Cache(folder, connection).save(FOUND)
-    Cache(folder, replace(HERE, credentials=plugin("--password", CANARY))).save(FOUND)
+    repeated = Discovery((WIDGETS,), (f"down.io/v1: 401 the token {CANARY} is not known here",))
+    Cache(folder, replace(HERE, credentials=plugin("--password", CANARY))).save(repeated)
     assert not [path for path in folder.iterdir() if CANARY in path.name or CANARY.encode() in path.read_bytes()]
 
 

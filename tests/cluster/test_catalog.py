@@ -233,6 +233,14 @@ def test_an_unknown_type_tells_which_groups_could_not_be_asked() -> None:
     )
 
 
+def test_of_many_groups_that_could_not_be_asked_the_first_are_told() -> None:
+    setting = Setting(None, serving(*(group(f"g{n}.io", v1={"freshness": "Stale"}) for n in range(5))))
+    with pytest.raises(NotFound) as caught:
+        setting("x")
+    assert str(caught.value).count("the server behind it doesn't answer") == 3
+    assert str(caught.value).endswith("; and 2 more)")
+
+
 def test_the_types_of_a_category_come_once_and_in_the_preferred_version(setting: Setting) -> None:
     found = resolve_types("gear", setting.catalog)
     assert [(type(each), each.version) for each in found] == [(Resource, "v1"), (Resource, "v1"), (Resource, "v1beta1")]
