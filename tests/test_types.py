@@ -39,9 +39,9 @@ def watched(server: Server, home: Path, *arguments: str, count: int = 1) -> list
     return sorted(f"{each['kind']}/{each['metadata']['name']}" for each in found)
 
 
-@pytest.mark.parametrize("name", ["pods", "po", "Pod", "pods.v1.", "pod/web-0", "po,cm"])
+@pytest.mark.parametrize("name", ["pods", "pod/web-0", "Pod.v1.,cm"])
 def test_a_startup_asks_for_no_discovery_for_built_in_types(name: str, server: Server, tmp_path: Path) -> None:
-    watched(server, tmp_path, name, count=1 + (name == "po,cm"))
+    watched(server, tmp_path, name, count=1 + (name.endswith(",cm")))
     assert asked(server) == 0
     assert not (tmp_path / ".kube").exists()
 
@@ -59,7 +59,7 @@ def test_a_custom_type_is_asked_for_once_and_not_again(cluster: Cluster, server:
     assert asked(server) == 4
 
 
-@pytest.mark.parametrize("way", ["--cache-dir", "KUBECACHEDIR", "KWATCH_CACHE_DIR"])
+@pytest.mark.parametrize("way", ["--cache-dir", "KUBECACHEDIR"])
 def test_the_cache_goes_where_it_is_told_to(way: str, cluster: Cluster, server: Server, tmp_path: Path) -> None:
     install(cluster, crd("widgets", "Widget"))
     there = str(tmp_path / "there")
@@ -142,7 +142,7 @@ def test_two_runs_at_once_do_not_hurt_each_other(cluster: Cluster, server: Serve
     assert sorted(path.suffix for path in (tmp_path / "kwatch").iterdir()) == ["", ".json"]
 
 
-def test_two_tokens_never_share_an_answer_and_leave_no_trace(cluster: Cluster, tmp_path: Path) -> None:
+def test_two_users_behind_one_proxy_never_share_an_answer_and_leave_no_trace(cluster: Cluster, tmp_path: Path) -> None:
     install(cluster, crd("widgets", "Widget"))
     with Server(cluster) as server:
         for secret in (CANARY, "another"):
