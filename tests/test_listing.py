@@ -94,6 +94,23 @@ def test_the_server_is_asked_unless_the_cache_will_do(server: Server, tmp_path: 
     assert asked(server) == 4
 
 
+def test_the_context_says_of_which_cluster(server: Server, tmp_path: Path) -> None:
+    config = {
+        "clusters": [
+            {"name": "a", "cluster": {"server": "http://127.0.0.1:1"}},
+            {"name": "b", "cluster": {"server": server.url}},
+        ],
+        "contexts": [{"name": name, "context": {"cluster": name}} for name in "ab"],
+        "current-context": "a",
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    arguments = ["resources", "--kubeconfig", str(tmp_path / "config"), "-o", "name"]
+    assert "Connection refused" in kwatch(arguments, tmp_path).stderr
+    run = kwatch([*arguments, "--context", "b"], tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "gadgets.b.io" in run.stdout.splitlines()
+
+
 def test_a_group_that_is_down_is_announced_and_the_rest_is_listed(server: Server, tmp_path: Path) -> None:
     server.take_down("b.io")
     run = kwatch(["resources", "-s", server.url, "-o", "name"], tmp_path)

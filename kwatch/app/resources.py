@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kwatch.app.sources import catalog
 from kwatch.app.voice import Voice
@@ -46,7 +46,7 @@ def list_resources(listing: Listing, env: Environment, voice: Voice) -> ExitCode
     """Print the types, each in its preferred version. What can't be asked is announced, and is no failure: the list is
     right without it; unless nothing else was asked for."""
     _check(listing)
-    connection = resolve(listing.connection, env.variables)
+    connection = resolve(replace(listing.connection, context="".join(listing.contexts)), env.variables)
     try:
         voice.keep(connection)
         found = _discovered(listing, connection, env, voice)
