@@ -8,7 +8,7 @@ from dataclasses import replace
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
 from kwatch.cluster.discovery import resolve_type
-from kwatch.cluster.kubeconfig import Connection, resolve
+from kwatch.cluster.kubeconfig import Connection, kubeconfig, resolve
 from kwatch.errors import ApiError, ConfigError, ProtocolError, TransportError, UsageError
 from kwatch.model import Environment, Query, Resource
 from kwatch.transport import Transport
@@ -18,9 +18,10 @@ def connections(options: Options, env: Environment, voice: Voice) -> list[Connec
     """One for each context. Of several, one that can't be used is announced while the others go on."""
     contexts = tuple(dict.fromkeys(options.contexts)) or ("",)
     found: list[Connection] = []
+    config = kubeconfig(options.connection, env.variables)
     for index, context in enumerate(contexts):
         try:
-            found.append(resolve(replace(options.connection, context=context), env.variables))
+            found.append(resolve(replace(options.connection, context=context), env.variables, config=config))
         except ConfigError as error:
             if index + 1 == len(contexts) and not found:
                 raise
@@ -36,7 +37,7 @@ def sources(options: Options, connections: Sequence[Connection], voice: Voice) -
         try:
             for query in _queries(options, connection):
                 found[replace(query, cluster=connection.context) if several else query] = connection
-        except (ApiError, ProtocolError, TransportError) as error:
+        except (ApiError, ConfigError, ProtocolError, TransportError) as error:
             if index + 1 == len(connections) and not found:
                 raise
             voice.say(f"error: {connection.context}: {error}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kwatch.cli.parameters import Cookie, Header, duration, names
+from kwatch.cli.parameters import Cookie, Header, Line, duration, names
 
 if TYPE_CHECKING:
     from kwatch.app import Options
@@ -54,6 +54,32 @@ CONNECTION = (
         help="Cookie to send with each request, for an API proxy; repeatable.",
     ),
     click.option("--insecure-skip-tls-verify", is_flag=True, help="Trust any certificate. Says so on each run."),
+    click.option("--as", "as_user", metavar="USER", envvar="KWATCH_AS", default="", help="User to impersonate."),
+    click.option(
+        "--as-group",
+        "as_groups",
+        metavar="GROUP",
+        envvar="KWATCH_AS_GROUP",
+        type=Line(),
+        multiple=True,
+        help="Group to impersonate; repeatable.",
+    ),
+    click.option("--as-uid", metavar="UID", default="", help="UID to impersonate."),
+    click.option(
+        "--request-timeout",
+        metavar="TIME",
+        type=duration,
+        default="0",
+        help="Time that a single list may take: 5s, 1m; 0 leaves it to kwatch. Watches aren't ended by it.",
+    ),
+    click.option(
+        "--chunk-size",
+        metavar="N",
+        type=click.IntRange(min=0),
+        default=500,
+        show_default=True,
+        help="List so many objects at a time; 0 lists them all at once.",
+    ),
 )
 SELECTION = (
     click.option("-n", "--namespace", metavar="NS", type=names, multiple=True,

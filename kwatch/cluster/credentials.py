@@ -137,6 +137,8 @@ class TokenFile:
 
     def _read(self) -> str:
         known = self._current[0] if self._current else self._fallback
+        if self._current and not self._path.is_file():  # gone, or a pipe, which would block
+            return known
         try:
             return file_token(self._path)
         except ConfigError:

@@ -96,14 +96,15 @@ def resolve(
     env: Mapping[str, str],
     home: Path | None = None,
     service_account: Path = SERVICE_ACCOUNT,
+    config: Kubeconfig | None = None,
 ) -> Connection:
     """The connection that kubectl would make. `home` is where ~ is, from HOME in `env` by default; `service_account` is
-    where a pod has its token.
+    where a pod has its token; `config` is what `kubeconfig` gave, where it was asked already.
 
     Files are read and an exec plugin is run now, token files and the plugin again later (see `TokenFile` and
     `ExecCredentials`). Raises ConfigError.
     """
-    config = _kubeconfig(options, env, home)
+    config = config or kubeconfig(options, env, home)
     if _is_in_cluster(options, env, config, service_account):
         return _in_cluster(options, env, service_account)
     context = _context(options, config)
@@ -220,7 +221,11 @@ def _tls_server_name(options: ConnectionOptions, cluster: Entry) -> str:
     return options.tls_server_name or ("" if options.server else cluster.text("tls-server-name"))
 
 
-def _kubeconfig(options: ConnectionOptions, env: Mapping[str, str], home: Path | None) -> Kubeconfig:
+def kubeconfig(options: ConnectionOptions, env: Mapping[str, str], home: Path | None = None) -> Kubeconfig:
+    """The files that kubectl would read, merged: of several contexts, a pipe can be read for the first alone.
+
+    Raises ConfigError.
+    """
     if options.kubeconfig:
         return load([Path(options.kubeconfig)], required=True)
     listed = [Path(name) for name in env.get("KUBECONFIG", "").split(os.pathsep) if name]

@@ -47,7 +47,9 @@ class IdToken:
         return f"Bearer {self._token}"
 
     def renew(self) -> None:
-        """Read the kubeconfig again."""
+        """Read the kubeconfig again, if it is a file: a pipe gave its content once."""
+        if not self._entry.file.is_file():
+            return
         users = load([self._entry.file], required=True).users
         if self._entry.name not in users:
             raise self._entry.error("is no longer there; start kwatch again with another user")

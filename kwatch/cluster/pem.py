@@ -27,7 +27,7 @@ class PemFile:
 
 
 Pem = tuple[bytes, PemFile | None]
-"""(content, the file it came of, None for inline data); (b"", None) where there is none."""
+"""(content, the file to read again); no file for inline data, nor for a pipe, which gives its content once."""
 
 NOTHING: Pem = (b"", None)
 
@@ -55,4 +55,4 @@ def checked(content: bytes, where: str, marker: bytes) -> bytes:
 
 
 def _read(file: PemFile) -> Pem:
-    return file.content(), file
+    return file.content(), file if file.path.is_file() else None
