@@ -1,4 +1,4 @@
-"""The id-token that a kubeconfig keeps for the oidc auth-provider: used while valid, read again after, never written."""
+"""The id-token that a kubeconfig keeps for the oidc auth-provider: used while valid, read again, never written."""
 
 from __future__ import annotations
 
