@@ -422,6 +422,7 @@ _TLS_REASONS = {
     "WRONG_VERSION_NUMBER": "what answers there doesn't speak TLS",
     "UNEXPECTED_EOF_WHILE_READING": "the server closed the connection amid the TLS handshake",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the client certificate has expired",
     "TLSV1_ALERT_UNKNOWN_CA": "the server doesn't accept the client certificate",
 }
 

@@ -11,7 +11,7 @@ from scripted import Peer, ScriptedServer, answer, chunk, head
 from watching import Impatient, changes, notices, watched
 
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.model import Connected
+from kwatch.model import Connected, Signal
 from kwatch.sandbox import Cluster, Server
 
 LIST = b'{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"5"},"items":[]}'
@@ -47,7 +47,11 @@ def test_a_list_that_takes_longer_than_request_timeout_is_given_up_and_asked_for
     with ScriptedServer(silent, listing, late_event) as server:
         clock = Impatient()
         connection = Connection(server.url, request_timeout=0.2)
-        signals = watched(connection, lambda signals: bool(changes(signals)), clock=clock)
+
+        def until(signals: list[Signal]) -> bool:
+            return bool(changes(signals)) or len(server.requests) > 3
+
+        signals = watched(connection, until, clock=clock)
         assert len(server.requests) == 3
     assert [text.partition(" (")[0] for text in notices(signals)] == [
         "configmaps in default: the server fell silent",

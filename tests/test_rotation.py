@@ -35,6 +35,7 @@ def followed(server: Server, connection: Connection, rotate: Callable[[int], Non
 
     def until(signals: list[Signal]) -> bool:
         nonlocal rounds
+        assert len(notices(signals)) < 20
         connections = sum(isinstance(signal, Connected) for signal in signals)
         if connections > rounds and rounds < ROUNDS:
             rounds += 1

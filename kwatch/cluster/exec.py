@@ -330,7 +330,7 @@ def _collected(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes,
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(max(deadline - time.monotonic(), 0))
         return kept["stdout"], kept["stderr"]
-    raise _Failure(f"took over {seconds:g} s and was stopped; run it by hand to see what it waits for")
+    raise _Failure(f"took over {seconds:g} s and was stopped{_said(kept['stderr'])}")
 
 
 def _take(selector: selectors.BaseSelector, key: selectors.SelectorKey, kept: dict[str, bytes]) -> None:

@@ -380,12 +380,13 @@ def test_a_plugin_that_never_ends_is_killed_with_what_it_started(login: Login) -
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen(["sleep", "1000"])
 print({CANARY!r}, flush=True)
+print("open https://login.example", file=sys.stderr, flush=True)
 open({str(login.folder / "pids")!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
 time.sleep(1000)"""
     )
     with pytest.raises(ConfigError) as caught:
         login.credentials(seconds=2.0).authorization()
-    text = "took over 2 s and was stopped; run it by hand to see what it waits for"
+    text = "took over 2 s and was stopped: open https://login.example"
     assert checked(caught.value).endswith(text)
     itself, child = (login.folder / "pids").read_text().split()
     assert not Path(f"/proc/{itself}").exists()  # not a zombie either
