@@ -97,6 +97,11 @@ def test_where_none_can_be_reached_it_ends_with_1_and_names_each(order: tuple[st
     assert sorted(error.split()[5].rstrip(":") for error in errors) == sorted(addresses.values())
 
 
+def test_one_server_that_cannot_be_reached_is_one_line_however_many_watches_it_has(tmp_path: Path) -> None:
+    run = kwatch(["po,deploy,cm", "-n", "x,y", "-s", f"http://127.0.0.1:{free_port()}"], tmp_path)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1)
+
+
 def test_where_the_one_is_forbidden_and_the_other_out_of_reach_it_ends_with_1(tmp_path: Path) -> None:
     with clusters(tmp_path, "a", b={"server": f"http://127.0.0.1:{free_port()}"}) as servers:
         servers["a"].forbid("list", "configmaps")

@@ -63,7 +63,7 @@ def _ended(work: Callable[[Voice], ExitCode], env: Environment) -> ExitCode:
     try:
         return work(voice)
     except KwatchError as error:
-        voice.say(f"error: {error}")
+        voice.error(error)
         return ExitCode(error.exit_code)
     except BrokenPipeError:
         return ExitCode.PIPE_CLOSED

@@ -138,14 +138,14 @@ class Loop:
         self._watches -= 1
         if not self._watches or not isinstance(failure, KwatchError):
             raise failure
-        self._voice.say(f"error: {failure}")
+        self._voice.error(failure)
         self._end_unless_answered()
 
     def _end_unless_answered(self) -> None:
         """Who can't be reached at the start is tried again while others go on; where none do, the run ends."""
         if len(self._unanswered) < self._watches or not self._unanswered:
             return
-        *others, last = {str(error): error for error in self._unanswered.values()}.values()
+        *others, last = self._unanswered.values()
         for error in others:
-            self._voice.say(f"error: {error}")
+            self._voice.error(error)
         raise last

@@ -17,6 +17,7 @@ class Voice:
     def __init__(self, env: Environment) -> None:
         self._stderr = env.stderr
         self._kept: list[Connection] = []
+        self._errors: set[str] = set()
 
     def keep(self, connection: Connection) -> None:
         """From now on the connection's credentials are not repeated (protocol.md, Security 3)."""
@@ -27,6 +28,13 @@ class Voice:
         with contextlib.suppress(OSError):
             self._stderr.write(f"kwatch: {self.fit(text)}\n")
             self._stderr.flush()
+
+    def error(self, error: Exception) -> None:
+        """What ends a watch or the run: once, though each of many watches of one server may end with the same."""
+        text = f"error: {error}"
+        if text not in self._errors:
+            self._errors.add(text)
+            self.say(text)
 
     def fit(self, text: str) -> str:
         """`text` on one line, inert, credentials masked."""
