@@ -79,9 +79,8 @@ def test_one_that_cannot_be_reached_at_the_start_is_tried_until_it_can(tmp_path:
         Running([*NDJSON, *contexts("b", "a")], tmp_path) as running,
     ):
         running.until(lambda: seen(running.stdout) == [("a", "ADDED", "in-a")])
-        running.until(
-            lambda: "configmaps in default of b: can't connect (Connection refused); listing again in" in running.stderr
-        )
+        running.until(lambda: "of b: can't connect (Connection refused); listing again in" in running.stderr)
+        assert f"kwatch: error: can't connect to http://127.0.0.1:{port}: " in running.stderr
         with Server(cluster("in-b"), port):
             running.until(lambda: ("b", "ADDED", "in-b") in seen(running.stdout))
             assert running.end()[0] == 130
@@ -92,8 +91,10 @@ def test_where_none_can_be_reached_it_ends_with_1_and_names_each(order: tuple[st
     addresses = {name: f"http://127.0.0.1:{free_port()}" for name in "ab"}
     with clusters(tmp_path, **{name: {"server": address} for name, address in addresses.items()}):
         run = kwatch([*NDJSON, *contexts(*order)], tmp_path)
+        quiet = kwatch([*NDJSON, *contexts(*order), "-q"], tmp_path)
     errors = [line for line in run.stderr.splitlines() if line.startswith("kwatch: error: can't connect to ")]
     assert (run.returncode, run.stdout) == (1, "")
+    assert (quiet.returncode, sorted(quiet.stderr.splitlines())) == (1, sorted(errors))
     assert sorted(error.split()[5].rstrip(":") for error in errors) == sorted(addresses.values())
 
 

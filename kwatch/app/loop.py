@@ -110,6 +110,7 @@ class Loop:
         if isinstance(signal, Notice):
             if signal.unanswered:
                 self._unanswered[query] = signal.unanswered
+                self._voice.error(signal.unanswered)
                 self._end_unless_answered()
             signal = signal._replace(text=self._voice.fit(signal.text))
             if not self._sink.shows_notices:
@@ -143,9 +144,5 @@ class Loop:
 
     def _end_unless_answered(self) -> None:
         """Who can't be reached at the start is tried again while others go on; where none do, the run ends."""
-        if len(self._unanswered) < self._watches or not self._unanswered:
-            return
-        *others, last = self._unanswered.values()
-        for error in others:
-            self._voice.error(error)
-        raise last
+        if self._unanswered and len(self._unanswered) == self._watches:
+            raise next(iter(self._unanswered.values()))
