@@ -126,13 +126,20 @@ def resolve(
     )
     if not server.startswith("https://"):
         return plain  # client-go gives no credential away to a plain connection
+    return _authenticated(plain, options, env, cluster, user)
+
+
+def _authenticated(
+    plain: Connection, options: ConnectionOptions, env: Mapping[str, str], cluster: Entry, user: Entry
+) -> Connection:
+    """`plain` with whom to trust and who we are."""
     (ca, ca_file), insecure = _trust(options, cluster)
     name = _tls_server_name(options, cluster)
     (certificate, certificate_file), (key, key_file) = _identity(options, user)
     credentials = _credentials(options, user)
     issued = False
     if isinstance(credentials, NoCredentials) and user.has("exec"):
-        told = cluster_info(cluster, server, ca, insecure, name)
+        told = cluster_info(cluster, plain.server, ca, insecure, name)
         credentials = ExecCredentials(plugin(user, env, told))
         given = credentials.identity()
         issued = not certificate  # in client-go too, fixed ones come first
