@@ -172,11 +172,15 @@ class Connected(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """One line for a person: why there is a gap or a pause. `detail` ones are for `-v`."""
+    """One line for a person: why there is a gap or a pause. `detail` ones are for `-v`.
+
+    `unanswered` is the error with which a watch would have ended that never got an answer, were it not for the others.
+    """
 
     text: str
     delay: float = 0.0
     detail: bool = False
+    unanswered: Exception | None = None
 
 
 Signal = Change | Bookmark | Listed | Synced | Connected | Notice

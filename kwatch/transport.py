@@ -8,6 +8,7 @@ over the cluster's own settings); a proxy is the connection's (`kwatch.cluster.p
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import platform
 import re
 import socket
@@ -29,10 +30,9 @@ from urllib3.poolmanager import PoolManager, ProxyManager
 
 from kwatch import __version__
 from kwatch.cluster import proxies
-from kwatch.cluster.credentials import Credentials
-from kwatch.cluster.kubeconfig import Connection
+from kwatch.cluster.kubeconfig import Connection, current
 from kwatch.cluster.tls import proxy_ssl_context, ssl_context
-from kwatch.errors import Cut, FrameTooLong, Overdue, TransportError, Unreachable, Untrusted
+from kwatch.errors import ConfigError, Cut, FrameTooLong, Overdue, TransportError, Unreachable, Untrusted
 from kwatch.protocol.session import Request, api_error
 from kwatch.text import brief
 
@@ -64,6 +64,9 @@ class Transport:
     """Sends a session's requests to one cluster. Errors: TransportError's subclasses, FrameTooLong, ConfigError."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._adapter: _Adapter | None = None
+        self._complaint = self._complained = ""
         self._server = connection.server
         self._note = connection.note
         self._proxy = proxies.shown(connection.proxy) if connection.proxy else ""
@@ -79,17 +82,16 @@ class Transport:
         self._session.trust_env = False
         if self._proxy:  # without user and password, which only the adapter's headers need
             self._session.proxies = {"http": self._proxy, "https": self._proxy}
-        self._session.auth = _Auth(connection.credentials)
+        self._session.auth = self._auth = _Auth()
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
-        self._session.headers.update(connection.headers)
-        adapter = _Adapter(connection, self._connected)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
 
     def send(self, request: Request) -> Response:
         """The answer to `request`, once its headers are there; close it after use (it is a context manager)."""
+        request = self._limited(request)
         if request.renew:
             self._credentials.renew()
+        self._auth.authorization = self._credentials.authorization()
+        self._take_up_what_rotated()
         self._deadline = time.monotonic() + request.deadline
         try:
             answer = Response(self._answer(request), self)
@@ -106,6 +108,11 @@ class Transport:
             if response.status != 200:
                 raise api_error(f"{self._server}{path}", response.status, response.read_error())
             return response.read()
+
+    def complaint(self) -> str:
+        """What of the configuration couldn't be taken up since the last call, so that what was known stays in use."""
+        complaint, self._complaint = self._complaint, ""
+        return complaint
 
     def abort(self) -> None:
         """End whatever exchange is going on, at once, from any thread: a blocked read returns."""
@@ -124,6 +131,37 @@ class Transport:
         """Release all connections."""
         self._session.close()
 
+    def _limited(self, request: Request) -> Request:
+        """`--request-timeout` is for what is to be answered and done with, not for a watch."""
+        seconds = self._connection.request_timeout
+        if not seconds or request.verb == "watch":
+            return request
+        silence = min(seconds, request.silence) if request.verb == "list" else seconds
+        return dataclasses.replace(request, silence=silence, deadline=seconds)
+
+    def _take_up_what_rotated(self) -> None:
+        """New connections where the CA, the client certificate or its key is another than it was (client-go closes the
+        old ones, too). What can't be used, perhaps half written, leaves the last good one in use.
+        """
+        try:
+            connection = current(self._connection)
+            if self._adapter and connection is self._connection:
+                return
+            adapter = _Adapter(connection, self._connected)
+        except ConfigError as error:
+            if not self._adapter:
+                raise
+            self._complain(str(error))
+            return
+        self._session.close()
+        self._connection, self._adapter, self._complained = connection, adapter, ""
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def _complain(self, text: str) -> None:
+        if text != self._complained:
+            self._complaint = self._complained = text
+
     def _answer(self, request: Request) -> requests.Response:
         """Send it; once more where a connection kept from before turns out to be closed, as Go's client does."""
         self._is_new = False
@@ -139,7 +177,7 @@ class Transport:
             self._server + request.path,
             params=request.parameters,
             headers={"Accept": request.accept},
-            timeout=(CONNECT_SECONDS, request.silence),
+            timeout=(min(CONNECT_SECONDS, self._connection.request_timeout or CONNECT_SECONDS), request.silence),
             stream=True,
             allow_redirects=False,
         )
@@ -251,12 +289,11 @@ class Response:
 class _Auth(AuthBase):
     """Puts the Authorization header on requests; the session never leaves the configured origin."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+    authorization = ""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if value := self._credentials.authorization():
-            request.headers["Authorization"] = value
+        if self.authorization:
+            request.headers["Authorization"] = self.authorization
         return request
 
 
@@ -280,6 +317,13 @@ class _Adapter(HTTPAdapter):
             self.proxy_manager[proxy] = self._proxy_manager(proxy, options)
             self._report(self.proxy_manager[proxy], proxied=True)
         return self.proxy_manager[proxy]
+
+    def add_headers(self, request: requests.PreparedRequest, **_: Any) -> None:
+        """The connection's own, of which a name may come several times: requests' dictionary would keep the last."""
+        headers = urllib3.HTTPHeaderDict({name: str(value) for name, value in request.headers.items()})
+        for name, value in self._connection.headers + self._connection.impersonation:
+            headers.add(name, value)
+        request.headers = headers  # type: ignore[assignment]
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """Who kwatch is to the proxy: sent with CONNECT, or with each request that the proxy forwards."""
@@ -378,6 +422,7 @@ _TLS_REASONS = {
     "WRONG_VERSION_NUMBER": "what answers there doesn't speak TLS",
     "UNEXPECTED_EOF_WHILE_READING": "the server closed the connection amid the TLS handshake",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the client certificate has expired",
     "TLSV1_ALERT_UNKNOWN_CA": "the server doesn't accept the client certificate",
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kwatch.errors import Cut, FrameTooLong, Overdue, TransportError, Unreachable, Untrusted
+from kwatch.errors import ConfigError, Cut, FrameTooLong, KwatchError, Overdue, TransportError, Unreachable, Untrusted
 from kwatch.model import Clock, Notice, Signal
 from kwatch.protocol.decisions import Cause
 from kwatch.protocol.session import Request, WatchSession
@@ -55,11 +55,14 @@ class Watcher:
 
     def _exchange(self, request: Request) -> Iterator[list[Signal]]:
         started = self._clock.monotonic()
-        cause, detail, error = Cause.ENDED, "", None
+        cause, detail = Cause.ENDED, ""
+        error: KwatchError | None = None
         try:
             with self._transport.send(request) as response:
                 yield [_log(request, response.status, self._clock.monotonic() - started)]
                 yield from self._receive(request, response)
+        except ConfigError as broken:
+            cause, detail, error = Cause.NO_CREDENTIALS, str(broken), broken
         except TransportError as broken:
             cause, detail, error = _CAUSES[type(broken)], broken.detail, broken
         except FrameTooLong as broken:
@@ -68,6 +71,8 @@ class Watcher:
             self._session.receive_end(cause, detail, self._clock.monotonic() - started, error)
 
     def _receive(self, request: Request, response: Response) -> Iterator[list[Signal]]:
+        if complaint := self._transport.complaint():
+            yield [Notice(f"warning: {complaint}; what was there before stays in use")]
         yield from self._new_warnings(response)
         if response.status != 200:
             self._session.receive_status(response.status, response.read_error(), response.retry_after)

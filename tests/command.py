@@ -22,11 +22,13 @@ def variables(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home), "PYTHONUNBUFFERED": "", "PYTHONWARNINGS": "error"}
 
 
-def kwatch(arguments: Sequence[str], home: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end."""
+def kwatch(
+    arguments: Sequence[str], home: Path, stdin: str | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, with `more` variables."""
     command = [sys.executable, "-m", "kwatch", *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=SECONDS, env=variables(home) | more, check=False
+        command, input=stdin, capture_output=True, text=True, timeout=SECONDS, env=variables(home) | more, check=False
     )
 
 

@@ -69,7 +69,7 @@ def _ended(work: Callable[[Voice], ExitCode], env: Environment) -> ExitCode:
     try:
         return work(voice)
     except KwatchError as error:
-        voice.say(f"error: {error}")
+        voice.error(error)
         return ExitCode(error.exit_code)
     except BrokenPipeError:
         return ExitCode.PIPE_CLOSED
@@ -183,7 +183,13 @@ def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
 
 
 def _watcher(query: Query, options: Options, connection: Connection, clock: Clock) -> Watcher:
-    session = WatchSession(query, _form(query, options), stream_list=options.watch_list)
+    session = WatchSession(
+        query,
+        _form(query, options),
+        page_size=options.chunk_size,
+        stream_list=options.watch_list,
+        patient=bool(query.cluster),
+    )
     return Watcher(session, Transport(connection), clock)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
 from kwatch.errors import ExitCode, KwatchError, NotFound
-from kwatch.model import Batch, Change, Connected, Environment, Notice, Query, Signal, Synced
+from kwatch.model import Batch, Change, Connected, Environment, Listed, Notice, Query, Signal, Synced
 from kwatch.pump import Pump
 from kwatch.sinks import Sink
 from kwatch.stages import Stage
@@ -31,6 +31,7 @@ class Loop:
         self._sink = sink
         self._voice = voice
         self._watches = watches
+        self._unanswered: dict[Query, Exception] = {}
         self._printed = 0
 
     def until_ended(self, pump: Pump, started: float) -> ExitCode:
@@ -83,6 +84,7 @@ class Loop:
                 self._signal(batch.query, signal)
         self._print(batch.query, changes)
         if batch.failure:
+            self._unanswered.pop(batch.query, None)
             self._fail(batch.failure)
 
     def _print(self, query: Query, changes: list[Change]) -> None:
@@ -101,9 +103,15 @@ class Loop:
         return self._options.count is not None and self._printed >= self._options.count
 
     def _signal(self, query: Query, signal: Signal) -> None:
+        if isinstance(signal, (Listed, Synced, Connected)):
+            self._unanswered.pop(query, None)
         if isinstance(signal, Synced):
             self._synced(query, signal)
         if isinstance(signal, Notice):
+            if signal.unanswered:
+                self._unanswered[query] = signal.unanswered
+                self._voice.error(signal.unanswered)
+                self._end_unless_answered()
             signal = signal._replace(text=self._voice.fit(signal.text))
             if not self._sink.shows_notices:
                 self._notice(signal.text, detail=signal.detail)
@@ -131,4 +139,10 @@ class Loop:
         self._watches -= 1
         if not self._watches or not isinstance(failure, KwatchError):
             raise failure
-        self._voice.say(f"error: {failure}")
+        self._voice.error(failure)
+        self._end_unless_answered()
+
+    def _end_unless_answered(self) -> None:
+        """Who can't be reached at the start is tried again while others go on; where none do, the run ends."""
+        if self._unanswered and len(self._unanswered) == self._watches:
+            raise next(iter(self._unanswered.values()))

@@ -12,7 +12,7 @@ from kwatch.sinks import SinkOptions
 class Options:
     """What a watch was asked for, of each of `contexts` where several are given.
 
-    `count` and `duration` (seconds) end it; without them it goes on for ever.
+    `count` and `duration` (seconds) end it; without them it goes on for ever. `chunk_size` 0 lists in one piece.
     """
 
     type: str
@@ -31,6 +31,7 @@ class Options:
     quiet: bool = False
     verbose: bool = False
     contexts: tuple[str, ...] = ()
+    chunk_size: int = 500
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     cache_dir: str | None = ""
     """Where kubectl's caches are, "" for the usual place; None keeps nothing."""

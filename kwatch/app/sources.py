@@ -12,7 +12,7 @@ from kwatch.app.voice import Voice
 from kwatch.cluster.cache import Cache, cache_folder
 from kwatch.cluster.catalog import Catalog, resolve_types
 from kwatch.cluster.documents import Documents
-from kwatch.cluster.kubeconfig import Connection, resolve
+from kwatch.cluster.kubeconfig import Connection, kubeconfig, resolve
 from kwatch.errors import ApiError, ConfigError, NotFound, ProtocolError, TransportError, UsageError
 from kwatch.model import Batch, Environment, Notice, Query, Resource
 from kwatch.pump import RealClock
@@ -22,9 +22,10 @@ def connections(options: Options, env: Environment, voice: Voice) -> list[Connec
     """One for each context. Of several, one that can't be used is announced while the others go on."""
     contexts = tuple(dict.fromkeys(options.contexts)) or ("",)
     found: list[Connection] = []
+    config = kubeconfig(options.connection, env.variables)
     for index, context in enumerate(contexts):
         try:
-            found.append(resolve(replace(options.connection, context=context), env.variables))
+            found.append(resolve(replace(options.connection, context=context), env.variables, config=config))
         except ConfigError as error:
             if index + 1 == len(contexts) and not found:
                 raise
@@ -69,7 +70,7 @@ def sources(
                 for query in _queries(options, connection, types):
                     named = replace(query, cluster=connection.context) if several else query
                     found.connections[named], found.catalogs[named] = connection, types
-        except (ApiError, ProtocolError, TransportError) as error:
+        except (ApiError, ConfigError, ProtocolError, TransportError) as error:
             if index + 1 == len(connections) and not found.connections:
                 raise
             voice.say(f"error: {connection.context}: {error}")

@@ -17,6 +17,7 @@ class Voice:
     def __init__(self, env: Environment) -> None:
         self._stderr = env.stderr
         self._kept: list[Connection] = []
+        self._errors: set[str] = set()
 
     def keep(self, connection: Connection) -> None:
         """From now on its credentials are not repeated (protocol.md, Security 3). Warns of one that trusts anybody."""
@@ -34,6 +35,13 @@ class Voice:
         """Say it, if it is wanted: nothing with `quiet`, details only with `verbose`."""
         if not quiet and (verbose or not notice.detail):
             self.say(notice.text)
+
+    def error(self, error: Exception) -> None:
+        """What ends a watch or the run: once, though each of many watches of one server may end with the same."""
+        text = f"error: {error}"
+        if text not in self._errors:
+            self._errors.add(text)
+            self.say(text)
 
     def fit(self, text: str) -> str:
         """`text` on one line, inert, credentials masked."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kwatch.cli.parameters import Cookie, Header, duration, names
+from kwatch.cli.parameters import Cookie, Header, Line, duration, names
 
 if TYPE_CHECKING:
     from kwatch.app import Options
@@ -61,6 +61,24 @@ CONNECTION = (
         default="",
         help="Folder of caches, kwatch's in it; KUBECACHEDIR or ~/.kube/cache unless given.",
     ),
+    click.option("--as", "as_user", metavar="USER", envvar="KWATCH_AS", default="", help="User to impersonate."),
+    click.option(
+        "--as-group",
+        "as_groups",
+        metavar="GROUP",
+        envvar="KWATCH_AS_GROUP",
+        type=Line(),
+        multiple=True,
+        help="Group to impersonate; repeatable.",
+    ),
+    click.option("--as-uid", metavar="UID", default="", help="UID to impersonate."),
+    click.option(
+        "--request-timeout",
+        metavar="TIME",
+        type=duration,
+        default="0",
+        help="Time that a single list may take: 5s, 1m; 0 leaves it to kwatch. Watches aren't ended by it.",
+    ),
 )
 SELECTION = (
     click.option("-n", "--namespace", metavar="NS", type=names, multiple=True,
@@ -72,6 +90,8 @@ SELECTION = (
     click.option("--watch-only", is_flag=True, help="Leave out what is there at the start; print changes alone."),
     click.option("--watch-list", is_flag=True,
                  help="Ask for what is there as a stream (Kubernetes 1.34), not as a list in pages."),
+    click.option("--chunk-size", metavar="N", type=click.IntRange(min=0), default=500, show_default=True,
+                 help="List so many objects at a time; 0 lists them all at once."),
 )  # fmt: skip
 KUBECTL = (click.option("-w", "--watch", "_", is_flag=True, expose_value=False, hidden=True),)
 """What kubectl's users type out of habit, and kwatch does anyway."""

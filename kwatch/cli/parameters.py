@@ -30,6 +30,12 @@ def names(text: str) -> tuple[str, ...]:
     return parts
 
 
+class Line(click.types.StringParamType):
+    """Text as it is, blanks and commas included. Its variable has one a line."""
+
+    envvar_list_splitter = "\n"
+
+
 class Header(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """`Name: value` as (name, value). Its variable has one a line. Errors don't repeat the value, a secret perhaps."""
 
@@ -67,6 +73,9 @@ _HEADER_VALUE = re.compile(r"[\t -~\xa0-\xff]+")
 _OWN_HEADERS = {
     "authorization": "use --token",
     "cookie": "use --cookie",
+    "impersonate-user": "use --as",
+    "impersonate-group": "use --as-group",
+    "impersonate-uid": "use --as-uid",
     "proxy-authorization": "put user and password into --proxy-url",
     **dict.fromkeys(
         ("accept", "accept-encoding", "connection", "content-length", "host", "transfer-encoding", "upgrade"),

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+from click.core import ParameterSource
 
 from kwatch.errors import ExitCode, Terminated
 from kwatch.model import Environment
@@ -94,9 +95,22 @@ def _program() -> str:
 
 
 def _usage_error(error: click.ClickException) -> int:
+    if isinstance(error, click.BadParameter):
+        error.param_hint = _variable(error) or error.param_hint
     where = f"; see {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
     sys.stderr.write(f"kwatch: error: {error.format_message().rstrip('.')}{where}\n")
     return error.exit_code
+
+
+def _variable(error: click.BadParameter) -> str:
+    """The environment variable that the bad value came of, "" where it was typed."""
+    context, parameter = error.ctx, error.param
+    if not context or not parameter or not parameter.name:
+        return ""
+    if context.get_parameter_source(parameter.name) is not ParameterSource.ENVIRONMENT:
+        return ""
+    named = parameter.envvar or f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
+    return f"the variable {named if isinstance(named, str) else named[0]}"
 
 
 def _leave(code: int) -> NoReturn:

@@ -1,7 +1,7 @@
 """Who kwatch is to the server: the value of the Authorization header, and how to get a fresh one after a 401.
 
-Client certificates are not here but in `tls`. No repr, error or attribute listing shows a secret. The behaviours are
-client-go's (`transport/token_source.go`, `clientcmd`), measured against kubectl 1.32.
+Client certificates are in `pem`, but for those of an exec plugin. No repr, error or attribute listing shows a secret.
+The behaviours are client-go's (`transport/token_source.go`, `clientcmd`), measured against kubectl 1.32.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ class Credentials(Protocol):
     def renew(self) -> None:
         """The server said 401 to the last value (fault 28): look for a newer one at the next `authorization()`."""
 
+    def identity(self) -> tuple[bytes, bytes]:
+        """(client certificate, its key) that came with the value this thread got last; both in PEM, or both empty."""
+
     def given(self) -> tuple[str, ...]:
         """The values in use, and any of late, which nobody may repeat; at once, without looking for a newer one."""
 
@@ -46,6 +49,10 @@ class NoCredentials:
 
     def renew(self) -> None:
         """Nothing to renew."""
+
+    def identity(self) -> tuple[bytes, bytes]:
+        """No certificate."""
+        return b"", b""
 
     def given(self) -> tuple[str, ...]:
         """None."""
@@ -73,6 +80,10 @@ class FixedCredentials:
 
     def renew(self) -> None:
         """There is no newer one; the 401 stands."""
+
+    def identity(self) -> tuple[bytes, bytes]:
+        """No certificate."""
+        return b"", b""
 
     def given(self) -> tuple[str, ...]:
         """The one value."""
@@ -112,6 +123,10 @@ class TokenFile:
         if self._current is not None:
             self._current = (self._current[0], self._now())
 
+    def identity(self) -> tuple[bytes, bytes]:
+        """No certificate."""
+        return b"", b""
+
     def given(self) -> tuple[str, ...]:
         """The last one read."""
         current = self._current
@@ -122,6 +137,8 @@ class TokenFile:
 
     def _read(self) -> str:
         known = self._current[0] if self._current else self._fallback
+        if self._current and not self._path.is_file():  # gone, or a pipe, which would block
+            return known
         try:
             return file_token(self._path)
         except ConfigError:

@@ -1,8 +1,7 @@
 """Credentials that a program of the user's prints: exec plugins (client.authentication.k8s.io/v1 and v1beta1).
 
 No shell, a time limit, a cap on output, and nothing of its stdout, which holds the token, in any error or repr
-(protocol.md, Security 4). The behaviours are client-go's (`plugin/pkg/client/auth/exec`), but it waits for ever. A
-client certificate is taken up once, at the start; one that changes later is an error.
+(protocol.md, Security 4). The behaviours are client-go's (`plugin/pkg/client/auth/exec`), but it waits for ever.
 """
 
 from __future__ import annotations
@@ -227,8 +226,11 @@ class ExecCredentials:
         return self._current().header
 
     def identity(self) -> tuple[bytes, bytes]:
-        """(client certificate, its key), both in PEM or both empty. Raises ConfigError where the plugin fails."""
-        grant = self._current()
+        """(client certificate, its key) that came with the value this thread got last, both in PEM or both empty.
+
+        Raises ConfigError where there is none yet and the plugin fails.
+        """
+        grant: _Grant = getattr(self._mine, "grant", None) or self._current()
         return grant.certificate, grant.key
 
     @property
@@ -262,12 +264,9 @@ class ExecCredentials:
 
     def _fresh(self) -> _Grant:
         try:
-            grant = _grant(self._output(), self._plugin)
+            return _grant(self._output(), self._plugin)
         except _Failure as failure:
             raise self._plugin.error(str(failure)) from None
-        if self._given and self._given[0].certificate != grant.certificate:
-            raise self._plugin.error("gave a new client certificate, which can't be taken up now; start kwatch again")
-        return grant
 
     def _output(self) -> bytes:
         """What one run prints on stdout. Raises _Failure."""
@@ -336,7 +335,7 @@ def _collected(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes,
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(max(deadline - time.monotonic(), 0))
         return kept["stdout"], kept["stderr"]
-    raise _Failure(f"took over {seconds:g} s and was stopped; run it by hand to see what it waits for")
+    raise _Failure(f"took over {seconds:g} s and was stopped{_said(kept['stderr'])}")
 
 
 def _take(selector: selectors.BaseSelector, key: selectors.SelectorKey, kept: dict[str, bytes]) -> None:

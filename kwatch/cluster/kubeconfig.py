@@ -7,16 +7,18 @@ guesses: a context, cluster or user that is named must exist. Everything wrong i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kwatch.cluster import proxies
+from kwatch.cluster import impersonation, oidc, pem, proxies
 from kwatch.cluster.credentials import Credentials, NoCredentials, TokenFile, basic, bearer, sendable
 from kwatch.cluster.exec import ExecCredentials, cluster_info, plugin
 from kwatch.cluster.files import config_error, read
 from kwatch.cluster.kubefile import Entry, Kubeconfig, load
+from kwatch.cluster.pem import Pem, PemFile
 from kwatch.errors import ConfigError
 
 DEFAULT_SERVER = "http://localhost:8080"
@@ -25,10 +27,8 @@ DEFAULT_SERVER = "http://localhost:8080"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod has the token, the CA and the namespace of its service account."""
 
-_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
-_PRIVATE_KEY = b"PRIVATE KEY-----"
 _SHOWN = 8
-_IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
+_HOST_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,10 @@ class ConnectionOptions:
     client_certificate: str = ""
     client_key: str = ""
     insecure_skip_tls_verify: bool = False
+    as_user: str = ""
+    as_groups: tuple[str, ...] = ()
+    as_uid: str = ""
+    request_timeout: float = 0.0
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
@@ -75,6 +79,16 @@ class Connection:
     proxy_from: str = ""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """(name, value) to send with each request, over plain http too: they were asked for by name."""
+    impersonation: tuple[tuple[str, str], ...] = ()
+    """The same, to act as somebody else; a name may come several times. No secret, so that errors may repeat it."""
+    ca_file: PemFile | None = None
+    certificate_file: PemFile | None = None
+    key_file: PemFile | None = None
+    """Where `ca`, `client_certificate` and `client_key` came of, and will come of again (see `current`)."""
+    issued: bool = False
+    """Whether the client certificate is the exec plugin's."""
+    request_timeout: float = 0.0
+    """Seconds a list, or a request for what the server serves, may take; 0 leaves it to kwatch."""
 
 
 def resolve(
@@ -82,20 +96,21 @@ def resolve(
     env: Mapping[str, str],
     home: Path | None = None,
     service_account: Path = SERVICE_ACCOUNT,
+    config: Kubeconfig | None = None,
 ) -> Connection:
     """The connection that kubectl would make. `home` is where ~ is, from HOME in `env` by default; `service_account` is
-    where a pod has its token.
+    where a pod has its token; `config` is what `kubeconfig` gave, where it was asked already.
 
     Files are read and an exec plugin is run now, token files and the plugin again later (see `TokenFile` and
     `ExecCredentials`). Raises ConfigError.
     """
-    config = _kubeconfig(options, env, home)
+    config = config or kubeconfig(options, env, home)
     if _is_in_cluster(options, env, config, service_account):
         return _in_cluster(options, env, service_account)
     context = _context(options, config)
     cluster = _cluster(options, config, context)
     user = _named(config.users, "user", options.user, context, config)
-    _refuse_impersonation(user)
+    acting = impersonation.headers(user, options.as_user, options.as_groups, options.as_uid)
     server, note = _server(options, env, config, cluster)
     proxy, proxy_from = _proxy(options, env, cluster, server)
     plain = Connection(
@@ -106,27 +121,58 @@ def resolve(
         proxy=proxy,
         proxy_from=proxy_from,
         headers=options.headers,
+        impersonation=acting,
+        request_timeout=options.request_timeout,
     )
     if not server.startswith("https://"):
         return plain  # client-go gives no credential away to a plain connection
-    ca, insecure = _trust(options, cluster)
+    return _authenticated(plain, options, env, cluster, user)
+
+
+def _authenticated(
+    plain: Connection, options: ConnectionOptions, env: Mapping[str, str], cluster: Entry, user: Entry
+) -> Connection:
+    """`plain` with whom to trust and who we are."""
+    (ca, ca_file), insecure = _trust(options, cluster)
     name = _tls_server_name(options, cluster)
-    certificate, key = _identity(options, user)
+    (certificate, certificate_file), (key, key_file) = _identity(options, user)
     credentials = _credentials(options, user)
+    issued = False
     if isinstance(credentials, NoCredentials) and user.has("exec"):
-        told = cluster_info(cluster, server, ca, insecure, name)
+        told = cluster_info(cluster, plain.server, ca, insecure, name)
         credentials = ExecCredentials(plugin(user, env, told))
         given = credentials.identity()
-        certificate, key = (certificate, key) if certificate else given  # in client-go too, fixed ones come first
+        issued = not certificate  # in client-go too, fixed ones come first
+        certificate, key = given if issued else (certificate, key)
     return replace(
         plain,
         ca=ca,
+        ca_file=ca_file,
         client_certificate=certificate,
+        certificate_file=certificate_file,
         client_key=key,
+        key_file=key_file,
         credentials=credentials,
+        issued=issued,
         insecure=insecure,
         tls_server_name=name,
     )
+
+
+def current(connection: Connection) -> Connection:
+    """`connection` with what its files hold now and the certificate its exec plugin gave last; itself if unchanged.
+
+    Raises ConfigError for a file that can't be read any more, or holds something else.
+    """
+    certificate, key = connection.client_certificate, connection.client_key
+    if connection.issued:
+        certificate, key = connection.credentials.identity()
+    ca = connection.ca_file.content() if connection.ca_file else connection.ca
+    certificate = connection.certificate_file.content() if connection.certificate_file else certificate
+    key = connection.key_file.content() if connection.key_file else key
+    if (ca, certificate, key) == (connection.ca, connection.client_certificate, connection.client_key):
+        return connection
+    return replace(connection, ca=ca, client_certificate=certificate, client_key=key)
 
 
 def _is_in_cluster(options: ConnectionOptions, env: Mapping[str, str], config: Kubeconfig, folder: Path) -> bool:
@@ -145,24 +191,29 @@ def _in_cluster(options: ConnectionOptions, env: Mapping[str, str], folder: Path
     server = base_url(
         f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}", "KUBERNETES_SERVICE_HOST"
     )
-    ca, insecure = _trust(options, Entry("cluster"))
+    (ca, ca_file), insecure = _trust(options, Entry("cluster"))
     if not ca and not insecure and (folder / "ca.crt").is_file():
-        ca = _flag_pem(str(folder / "ca.crt"), "service account", _CERTIFICATE)
-    certificate, key = _identity(options, Entry("user"))
+        ca, ca_file = pem.of_flag(str(folder / "ca.crt"), "service account", pem.CERTIFICATE)
+    (certificate, certificate_file), (key, key_file) = _identity(options, Entry("user"))
     proxy, proxy_from = proxies.choose(server, [(options.proxy_url, "--proxy-url")], env)
     namespace = folder / "namespace"
     return Connection(
         server,
         read(namespace, "namespace file").decode("utf-8", "replace").strip() if namespace.is_file() else "",
         ca=ca,
+        ca_file=ca_file,
         client_certificate=certificate,
+        certificate_file=certificate_file,
         client_key=key,
+        key_file=key_file,
         credentials=bearer(options.token, "--token") if options.token else TokenFile(folder / "token"),
         insecure=insecure,
         tls_server_name=options.tls_server_name,
         proxy=proxy,
         proxy_from=proxy_from,
         headers=options.headers,
+        impersonation=impersonation.headers(Entry("user"), options.as_user, options.as_groups, options.as_uid),
+        request_timeout=options.request_timeout,
     )
 
 
@@ -177,7 +228,11 @@ def _tls_server_name(options: ConnectionOptions, cluster: Entry) -> str:
     return options.tls_server_name or ("" if options.server else cluster.text("tls-server-name"))
 
 
-def _kubeconfig(options: ConnectionOptions, env: Mapping[str, str], home: Path | None) -> Kubeconfig:
+def kubeconfig(options: ConnectionOptions, env: Mapping[str, str], home: Path | None = None) -> Kubeconfig:
+    """The files that kubectl would read, merged: of several contexts, a pipe can be read for the first alone.
+
+    Raises ConfigError.
+    """
     if options.kubeconfig:
         return load([Path(options.kubeconfig)], required=True)
     listed = [Path(name) for name in env.get("KUBECONFIG", "").split(os.pathsep) if name]
@@ -235,12 +290,6 @@ def _known(name: str, entries: Mapping[str, Entry]) -> str:
     return f"known: {', '.join(shown[:_SHOWN])}{more}" if shown else ""
 
 
-def _refuse_impersonation(user: Entry) -> None:
-    """What would change as whom requests go must not be passed over in silence."""
-    if any(user.has(key) for key in _IMPERSONATION):
-        raise user.error("impersonates another user, which kwatch doesn't do yet; use a context whose user doesn't")
-
-
 def _server(options: ConnectionOptions, env: Mapping[str, str], config: Kubeconfig, cluster: Entry) -> tuple[str, str]:
     """(base URL, note)."""
     if options.server:
@@ -260,7 +309,12 @@ def _default_note(config: Kubeconfig) -> str:
 
 
 def base_url(url: str, where: str) -> str:
-    """`url` without trailing slash, query and fragment, its path prefix kept. Raises ConfigError naming `where`."""
+    """`url` without trailing slash, query and fragment, its path prefix kept; HOST:PORT alone is http, as in kubectl.
+
+    Raises ConfigError naming `where`.
+    """
+    if _HOST_PORT.fullmatch(url):
+        url = f"http://{url}"
     shown = url.rpartition("@")[2].partition("?")[0]  # what stands before an @ is a password
     if not url.isprintable() or any(character in url for character in " \\"):
         raise config_error(f"{where}: a URL can't hold blanks, backslashes or control characters; check {shown}")
@@ -278,49 +332,35 @@ def base_url(url: str, where: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
-def _trust(options: ConnectionOptions, cluster: Entry) -> tuple[bytes, bool]:
-    """(CA in PEM, insecure). A flag for either replaces both of the cluster's."""
+def _trust(options: ConnectionOptions, cluster: Entry) -> tuple[Pem, bool]:
+    """(CA, insecure). A flag for either replaces both of the cluster's."""
     if options.certificate_authority and options.insecure_skip_tls_verify:
         raise config_error("--certificate-authority and --insecure-skip-tls-verify contradict each other; drop one")
     if options.certificate_authority:
-        return _flag_pem(options.certificate_authority, "--certificate-authority", _CERTIFICATE), False
+        return pem.of_flag(options.certificate_authority, "--certificate-authority", pem.CERTIFICATE), False
     if options.insecure_skip_tls_verify:
-        return b"", True
+        return pem.NOTHING, True
     if not cluster.boolean("insecure-skip-tls-verify"):
-        return _entry_pem(cluster, "certificate-authority", _CERTIFICATE), False
+        return pem.of_entry(cluster, "certificate-authority", pem.CERTIFICATE), False
     if cluster.has("certificate-authority") or cluster.has("certificate-authority-data"):
         raise cluster.error("has both a certificate-authority and insecure-skip-tls-verify; remove one of them")
-    return b"", True
+    return pem.NOTHING, True
 
 
-def _identity(options: ConnectionOptions, user: Entry) -> tuple[bytes, bytes]:
-    """(client certificate, its key), both in PEM or both empty; a flag replaces the user's file and data."""
-    certificate = _flag_pem(options.client_certificate, "--client-certificate", _CERTIFICATE) or _entry_pem(
-        user, "client-certificate", _CERTIFICATE
-    )
-    if not certificate:
-        return b"", b""
-    key = _flag_pem(options.client_key, "--client-key", _PRIVATE_KEY) or _entry_pem(user, "client-key", _PRIVATE_KEY)
-    if not key:
+def _identity(options: ConnectionOptions, user: Entry) -> tuple[Pem, Pem]:
+    """(client certificate, its key), both or neither; a flag replaces the user's file and data."""
+    certificate = _flag_or_entry(options.client_certificate, user, "client-certificate", pem.CERTIFICATE)
+    if not certificate[0]:
+        return pem.NOTHING, pem.NOTHING
+    key = _flag_or_entry(options.client_key, user, "client-key", pem.PRIVATE_KEY)
+    if not key[0]:
         where = "--client-certificate" if options.client_certificate else f"{user}: client-certificate"
         raise config_error(f"{where} has no key; add client-key or client-key-data, or pass --client-key")
     return certificate, key
 
 
-def _flag_pem(path: str, flag: str, marker: bytes) -> bytes:
-    return _pem(read(Path(path), flag), f"{flag} {path}", marker) if path else b""
-
-
-def _entry_pem(entry: Entry, key: str, marker: bytes) -> bytes:
-    content, where = entry.material(key)
-    return _pem(content, where, marker) if where else b""
-
-
-def _pem(content: bytes, where: str, marker: bytes) -> bytes:
-    if marker not in content:
-        what = "certificate" if marker is _CERTIFICATE else "private key"
-        raise config_error(f"{where} holds no {what} in PEM; it must have a `-----BEGIN …{what.upper()}-----` line")
-    return content
+def _flag_or_entry(path: str, user: Entry, key: str, marker: bytes) -> Pem:
+    return pem.of_flag(path, f"--{key}", marker) if path else pem.of_entry(user, key, marker)
 
 
 def _credentials(options: ConnectionOptions, user: Entry) -> Credentials:
@@ -341,8 +381,7 @@ def _credentials(options: ConnectionOptions, user: Entry) -> Credentials:
     if username or password:
         return basic(username, password, str(user))
     if user.has("auth-provider"):
-        text = "uses an auth-provider plugin, which kwatch doesn't run yet; pass --token, or choose another --user"
-        raise user.error(text)
+        return oidc.provided(user)
     return NoCredentials()
 
 

@@ -73,22 +73,19 @@ class Entry:
         value = self.text(key)
         return self.file.absolute().parent / value if value else None
 
-    def material(self, key: str) -> tuple[bytes, str]:
-        """(content, where it stands) of `KEY-data`, inline in base64, which wins over the file `KEY`; b"" for neither.
+    def strings(self, key: str) -> tuple[str, ...]:
+        """A list of strings, () where the key is absent or null. Raises ConfigError for anything else."""
+        value = self.body.get(key)
+        if value is None:
+            return ()
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise config_error(f"{self}: {key} isn't a list of strings; write each as `- ...`, numbers in quotes")
 
-        Raises ConfigError for bad base64, an unreadable or an empty file.
-        """
-        inline = self.text(f"{key}-data")
-        if inline:
-            return self._decoded(f"{key}-data", inline), f"{self}: {key}-data"
-        path = self.path(key)
-        if path is None:
-            return b"", ""
-        return read(path, f"{self}: {key}"), f"{self}: {key} {path}"
-
-    def _decoded(self, key: str, value: str) -> bytes:
+    def decoded(self, key: str) -> bytes:
+        """The bytes of a value in base64, b"" where the key is absent. Raises ConfigError for bad base64."""
         try:
-            return base64.b64decode(_BLANK.sub("", value), validate=True)
+            return base64.b64decode(_BLANK.sub("", self.text(key)), validate=True)
         except (binascii.Error, ValueError):
             raise config_error(f"{self}: {key} isn't base64; encode the PEM file again with `base64`") from None
 

@@ -18,6 +18,7 @@ class Cause(Enum):
     CUT = auto()
     UNREACHABLE = auto()
     UNTRUSTED = auto()
+    NO_CREDENTIALS = auto()
     OVERDUE = auto()
     MALFORMED = auto()
     TOO_LONG = auto()
@@ -77,6 +78,7 @@ DECISIONS = {
     Cause.CUT: Rule(          "1 5 8 9 31", _RESUME, _RESUME, _BACKOFF, 0, "connection lost"),
     Cause.UNREACHABLE: Rule(  "25",       _FAIL,   _RESUME, _BACKOFF, 0, "can't connect"),
     Cause.UNTRUSTED: Rule(    "25",       _FAIL,   _RESUME, _BACKOFF, 0, "the server's certificate can't be trusted"),
+    Cause.NO_CREDENTIALS: Rule("28",      _FAIL,   _RESUME, _BACKOFF, 0, "the credentials can't be had"),
     Cause.OVERDUE: Rule(      "10 24",    _RESUME, _RESUME, _BACKOFF, 0, "the server fell silent"),
     Cause.MALFORMED: Rule(    "4",        _FAIL,   _RESUME, _BACKOFF, 2, "the server sent something unreadable"),
     Cause.TOO_LONG: Rule(     "11 12",    _FAIL,   _RESUME, _BACKOFF, 2, "the server sent too much"),

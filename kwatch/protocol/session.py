@@ -77,18 +77,30 @@ class _Verdict:
     move: Move
     pace: Pace
     retry_after: float | None = None
+    unanswered: KwatchError | None = None
 
 
 class WatchSession:
     """One watch from its first list on, for ever. Raises from `next_request` where DECISIONS says to fail."""
 
-    def __init__(self, query: Query, form: Form, *, page_size: int = PAGE_SIZE, stream_list: bool = False) -> None:
-        """`stream_list` asks for what exists as a stream (sendInitialEvents) where the server has it."""
+    def __init__(
+        self,
+        query: Query,
+        form: Form,
+        *,
+        page_size: int = PAGE_SIZE,
+        stream_list: bool = False,
+        patient: bool = False,
+    ) -> None:
+        """`stream_list` asks for what exists as a stream (sendInitialEvents) where the server has it; `page_size` 0 is
+        a list in one piece; `patient` goes on trying where a server can't be reached at the start: it is one of many.
+        """
         self._query = query
         self._form = form
         self._store = Store(form)
         self._page_size = page_size
         self._stream_list = stream_list
+        self._patient = patient
         self._signals: list[Signal] = []
         self._listing = True
         self._watching = False
@@ -275,12 +287,13 @@ class WatchSession:
         again = cause is self._last_cause
         self._repeats = self._repeats + 1 if again and self._started_at == self._resume else 1
         self._last_cause = cause
-        move = rule.then if self._answered else rule.first
+        sits_it_out = self._patient and cause is Cause.UNREACHABLE and not self._answered
+        move = rule.then if self._answered or sits_it_out else rule.first
         if rule.relist_at and self._repeats >= rule.relist_at and move is Move.RESUME:
             move = Move.RELIST
         if move is Move.RENEW and again:
             move = Move.FAIL
-        self._verdict = _Verdict(cause, detail, move, rule.pace, wait)
+        self._verdict = _Verdict(cause, detail, move, rule.pace, wait, error if sits_it_out else None)
         if move is Move.FAIL:
             self._failure = error or ProtocolError(f"{self._query}: {rule.words}: {detail}; {HINTS[cause]}")
         return False
@@ -293,7 +306,8 @@ class WatchSession:
         if rule.words:
             version = f" {self._resume}" if verdict.cause in _AT_A_VERSION and self._resume else ""
             plan = "listing again" if verdict.move is Move.RELIST or self._listing else "resuming"
-            self._signals.append(Notice(f"{self._query}: {rule.words}{version}{detail}; {plan} {when}", delay))
+            text = f"{self._query}: {rule.words}{version}{detail}; {plan} {when}"
+            self._signals.append(Notice(text, delay, unanswered=verdict.unanswered))
         decision = f"{verdict.cause.name}{detail}, fault {rule.faults or 'none'}: {verdict.move.name} {when}"
         self._signals.append(Notice(f"{self._query}: {decision}", delay, detail=True))
         if verdict.cause is Cause.NO_STREAM:

@@ -5,6 +5,7 @@ Standard library only, and nothing of kwatch: a bug of the watcher can't be canc
 
 from __future__ import annotations
 
+from .access import Access
 from .cluster import Cluster
 from .connection import Request
 from .errors import ApiError
@@ -13,4 +14,15 @@ from .kinds import Kind
 from .scenarios import SCENARIOS, run_scenario, start_scenario
 from .server import Server
 
-__all__ = ["SCENARIOS", "ApiError", "Cluster", "Fault", "Kind", "Request", "Server", "run_scenario", "start_scenario"]
+__all__ = [
+    "SCENARIOS",
+    "Access",
+    "ApiError",
+    "Cluster",
+    "Fault",
+    "Kind",
+    "Request",
+    "Server",
+    "run_scenario",
+    "start_scenario",
+]

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ class Waker:
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came; `time` is monotonic. The server fills in `verb` and `resource`."""
+    """A request as it came; `time` is monotonic. The server fills in `verb` and `resource`.
+
+    Header names are in lower case; a header that came several times has its values joined by ", ". Over TLS,
+    `server_name` is the name the client asked for (SNI), `subject` the common name of its verified certificate.
+    """
 
     method: str
     path: str
@@ -70,6 +74,8 @@ class Request:
     time: float = field(default_factory=time.monotonic)
     verb: str = ""
     resource: str = ""
+    server_name: str = ""
+    subject: str = ""
 
     @property
     def segments(self) -> list[str]:
@@ -96,6 +102,8 @@ class Connection:
         self._buffer = b""
         self._aborted = False
         self._reset = False
+        self._server_name = ""
+        self._subject = ""
         self.closed = threading.Event()
 
     # -------------------------------------------------------------- from any thread
@@ -157,11 +165,13 @@ class Connection:
     def handshake(self, context: ssl.SSLContext) -> None:
         """TLS, as the server."""
         self._selector.unregister(self._sock)
-        self._sock = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+        self._sock = secured = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
         self._selector.register(self._sock, _READ)
         while True:
             try:
-                self._sock.do_handshake()
+                secured.do_handshake()
+                self._server_name = getattr(secured, "server_name", "")
+                self._subject = _common_name(secured)
                 return
             except OSError as error:
                 interest = _wants(error)
@@ -208,14 +218,15 @@ class Connection:
         try:
             line, *rest = head.decode("latin-1").split("\r\n")
             method, target, version = line.split(" ")
-            headers = {name.strip().lower(): value.strip() for name, _, value in (text.partition(":") for text in rest)}
+            headers = _headers(rest)
             parts = urlsplit(target)
             query = dict(parse_qsl(parts.query, keep_blank_values=True))
         except ValueError as error:
             self.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             raise Gone from error
         body = self._read_body(headers)
-        return Request(method, parts.path, query, headers, body, version)
+        server_name, subject = self._server_name, self._subject
+        return Request(method, parts.path, query, headers, body, version, server_name=server_name, subject=subject)
 
     def _read_until(self, mark: bytes) -> bytes | None:
         while mark not in self._buffer:
@@ -283,6 +294,29 @@ class Connection:
         self._sock.close()
         self._waker.close()
         self.closed.set()
+
+
+def remember_server_names(context: ssl.SSLContext) -> None:
+    """Have the sockets of `context` know the name that their client asked for (SNI)."""
+
+    def remember(secured: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        secured.server_name = name or ""  # type: ignore[union-attr]
+
+    context.sni_callback = remember
+
+
+def _common_name(secured: ssl.SSLSocket) -> str:
+    subject: Any = (secured.getpeercert() or {}).get("subject", ())
+    return next((value for part in subject for name, value in part if name == "commonName"), "")
+
+
+def _headers(lines: list[str]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        key = name.strip().lower()
+        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
+    return headers
 
 
 def _wants(error: OSError) -> int:

@@ -9,9 +9,10 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .access import Access
 from .api import TEXT, Api, Reply, Route, Watching, error_reply
 from .cluster import Cluster
-from .connection import Connection, Gone, Request, Waker
+from .connection import Connection, Gone, Request, Waker, remember_server_names
 from .encoding import encode
 from .errors import ApiError, generic, unauthorized
 from .faults import NO_FAULT, Fault, Script
@@ -30,7 +31,8 @@ SMALL = 2048  # a body up to this size has a Content-Length, a larger one is chu
 class Server:
     """An API server over a cluster; listens from its creation, ends with `close` or its `with` block.
 
-    `token` is the bearer token that requests must carry; `prefix` a path before the API's, as of a proxy;
+    `token` is the bearer token that requests must carry, `access` a whole rule set; `ssl_context` may ask for client
+    certificates; `prefix` a path before the API's, as of a proxy;
     `bookmark_interval` is in seconds; `user` is whom a 403 names; `aggregated_discovery` False is an older server.
     """
 
@@ -42,6 +44,7 @@ class Server:
         token: str | None = None,
         prefix: str = "",
         *,
+        access: Access | None = None,
         bookmark_interval: float = 60.0,
         user: str = "reader",
         aggregated_discovery: bool = True,
@@ -49,7 +52,9 @@ class Server:
         self.cluster = cluster
         self.bookmark_interval = bookmark_interval
         self._ssl_context = ssl_context
-        self._token = token
+        if ssl_context:
+            remember_server_names(ssl_context)
+        self._access = access or _by_token(token)
         self._prefix = "/" + prefix.strip("/") if prefix.strip("/") else ""
         self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self._listener.setblocking(False)
@@ -118,7 +123,7 @@ class Server:
 
     def set_token(self, token: str | None) -> None:
         """Demand another bearer token from now on."""
-        self._token = token
+        self._access = _by_token(token)
 
     def disconnect(self, reset: bool = False) -> None:
         """End all open connections now, by FIN or by RST, and wait until they are closed."""
@@ -216,7 +221,7 @@ class Server:
         route = self._api.route(replace(request, path=path))
         request = replace(request, verb=route.verb, resource=route.plural)
         self._requests.append(request)
-        if self._token is not None and request.headers.get("authorization") != f"Bearer {self._token}":
+        if not self._access.admits(request):
             return self._reply(connection, request, error_reply(unauthorized()), NO_FAULT)
         fault = self._script.take(route.verb, route.plural)
         reply: Reply | Watching | None = self._faulty_reply(route, fault)
@@ -283,6 +288,10 @@ class Server:
             self.cluster.unwatch(watching.kind, watcher)
             with self._lock:
                 self._watches -= 1
+
+
+def _by_token(token: str | None) -> Access:
+    return Access() if token is None else Access(tokens=[token])
 
 
 def _error_event(error: ApiError) -> Reply:

@@ -266,7 +266,7 @@ FIXES = [
     ),
     (
         kubeconfig(user={"auth-provider": {"name": "oidc", "config": {"id-token": CANARY}}}),
-        f"{USER} uses an auth-provider plugin, which kwatch doesn't run yet; pass --token, or choose another --user",
+        f"{USER} has an OIDC id-token that isn't a JWT with an exp; log in again",
     ),
     (
         kubeconfig({"proxy-url": f"ftp://me:{CANARY}@proxy"}),
@@ -281,8 +281,8 @@ FIXES = [
         f"{CLUSTER}: proxy-url: the password before @proxy holds a / ? or #; write %2F %3F or %23",
     ),
     (
-        kubeconfig(user={"as": "admin", "token": CANARY}),
-        f"{USER} impersonates another user, which kwatch doesn't do yet; use a context whose user doesn't",
+        kubeconfig(user={"as-uid": "7", "token": CANARY}),
+        f"{USER}: a uid, groups or extra are impersonated without a user; pass --as USER, too",
     ),
     (
         kubeconfig(user={"token": CANARY, "username": "me"}),
@@ -347,8 +347,8 @@ FIXES = [
     ),
     (kubeconfig({"server": ""}), f"{CLUSTER} has no server; add `server: https://…` to it, or pass --server"),
     (
-        kubeconfig({"server": "c.example:6443"}),
-        f"{CLUSTER}: server: c.example:6443 isn't an http:// or https:// URL; write it as https://HOST:PORT",
+        kubeconfig({"server": "c.example:6443/x"}),
+        f"{CLUSTER}: server: c.example:6443/x isn't an http:// or https:// URL; write it as https://HOST:PORT",
     ),
     (
         kubeconfig({"server": "https://c:port"}),

@@ -7,13 +7,17 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster.kubeconfigs import Place, b64, kubeconfig, pem
+from scripted import Peer, ScriptedServer
+from scripted import answer as scripted_answer
 
-from kwatch.cluster.kubeconfig import Connection
+from kwatch.cluster.kubeconfig import DEFAULT_SERVER, Connection
 from kwatch.errors import ConfigError
+from kwatch.transport import Transport
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl isn't installed")
 
@@ -54,6 +58,36 @@ AGREED: dict[str, list[str]] = {
         kubeconfig(user={"token": "three"}, **{"current-context": "elsewhere"}),
     ],
     "no user": [kubeconfig(context={"user": ""})],
+    "a certificate in a file, its key inline": [
+        kubeconfig(user={"client-certificate": "certs/ca.crt", "client-key-data": b64(KEY)})
+    ],
+    "password alone": [kubeconfig(user={"username": "me", "password": ""})],
+    "proxy": [kubeconfig({"proxy-url": "http://me:pw@proxy.example:3128"})],
+    "socks proxy": [kubeconfig({"proxy-url": "socks5://proxy.example:1080"})],
+    "insecure with a name": [kubeconfig({"insecure-skip-tls-verify": True, "tls-server-name": "kubernetes.default"})],
+    "impersonation": [
+        kubeconfig(
+            user={
+                "token": "t",
+                "as": "joe",
+                "as-uid": "7",
+                "as-groups": ["g", "h"],
+                "as-user-extra": {"reason": ["a", "b"]},
+            }
+        )
+    ],
+    "cluster, user and context of three files": [
+        kubeconfig(clusters=[], users=[]),
+        kubeconfig({"server": "https://second"}, users=[], contexts=[], **{"current-context": "other"}),
+        kubeconfig({"server": "https://third"}, {"token": "third"}, contexts=[]),
+    ],
+    "an entry is won whole": [
+        kubeconfig({"server": "https://first"}, {"token": "first"}, {"namespace": ""}),
+        kubeconfig({"tls-server-name": "second"}, {"as": "second"}, {"namespace": "second"}),
+    ],
+    "an empty file first": ["", kubeconfig({"server": "https://second"})],
+    "a current-context of a later file": [kubeconfig(**{"current-context": ""}), kubeconfig(contexts=[])],
+    "the same file again": [kubeconfig(user={"token": "t"})] * 2,
 }
 REFUSED = {
     "not YAML": "a: [",
@@ -65,6 +99,9 @@ REFUSED = {
     "a context twice": kubeconfig(contexts=[{"name": "dev"}, {"name": "dev"}]),
     "an unknown context": kubeconfig(**{"current-context": "nope"}),
     "bad base64": kubeconfig({"certificate-authority-data": "?"}),
+    "groups that are text": kubeconfig(user={"as": "joe", "as-groups": "g"}),
+    "a CA file that isn't there": kubeconfig({"certificate-authority": "nowhere"}),
+    "a client certificate that isn't there": kubeconfig(user={"client-certificate": "nowhere", "client-key": "x"}),
 }
 
 
@@ -85,6 +122,8 @@ def as_kubectl_shows(connection: Connection) -> dict[str, Any]:
         "authorization": connection.credentials.authorization(),
         "insecure": connection.insecure,
         "tls-server-name": connection.tls_server_name,
+        "proxy": connection.proxy,
+        "impersonation": sorted(connection.impersonation),
     }
     return {key: value for key, value in shown.items() if value}
 
@@ -94,6 +133,7 @@ def from_kubectl(output: str) -> dict[str, Any]:
     cluster = (document["clusters"] or [{}])[0].get("cluster", {})
     user = (document["users"] or [{}])[0].get("user", {})
     context = document["contexts"][0]["context"]
+    token = Path(user["tokenFile"]).read_text() if "tokenFile" in user else user.get("token")
     basic = base64.b64encode(f"{user.get('username', '')}:{user.get('password', '')}".encode()).decode()
     shown = {
         "server": cluster.get("server"),
@@ -102,21 +142,27 @@ def from_kubectl(output: str) -> dict[str, Any]:
         "ca": base64.b64decode(cluster.get("certificate-authority-data", "")).decode(),
         "certificate": base64.b64decode(user.get("client-certificate-data", "")).decode(),
         "key": base64.b64decode(user.get("client-key-data", "")).decode(),
-        "authorization": f"Bearer {user['token']}"
-        if "token" in user
-        else f"Basic {basic}"
-        if "username" in user
-        else "",
+        "authorization": f"Bearer {token}" if token else f"Basic {basic}" if "username" in user else "",
         "insecure": cluster.get("insecure-skip-tls-verify"),
         "tls-server-name": cluster.get("tls-server-name"),
+        "proxy": cluster.get("proxy-url"),
+        "impersonation": impersonated(user),
     }
     return {key: value for key, value in shown.items() if value}
+
+
+def impersonated(user: dict[str, Any]) -> list[tuple[str, str]]:
+    named = [("User", user.get("as")), ("Uid", user.get("as-uid"))]
+    named += [("Group", group) for group in user.get("as-groups", [])]
+    named += [(f"Extra-{key}", value) for key, values in user.get("as-user-extra", {}).items() for value in values]
+    return sorted((f"Impersonate-{name}", value) for name, value in named if value)
 
 
 @pytest.mark.parametrize("case", AGREED)
 def test_kwatch_connects_as_kubectl_would(place: Place, case: str) -> None:
     place.write("certs/ca.crt", CERTIFICATE)
     place.write("certs/u.key", KEY)
+    place.write("certs/token", "from-a-file")
     files = [str(place.write(f"{number}.yaml", content)) for number, content in enumerate(AGREED[case])]
     listed = os.pathsep.join([*files, str(place.home / "missing")])
     answer = kubectl(place, listed)
@@ -137,3 +183,108 @@ def test_the_context_flag_means_the_same(place: Place) -> None:
     listed = str(place.write("config", kubeconfig(user={"token": "t"}, contexts=contexts)))
     answer = kubectl(place, listed, "--context", "web")
     assert as_kubectl_shows(place.resolve({"KUBECONFIG": listed}, context="web")) == from_kubectl(answer.stdout)
+
+
+def test_paths_are_relative_to_their_own_file(place: Place) -> None:
+    place.write("one/pki/ca.crt", CERTIFICATE)
+    place.write("two/pki/me.crt", pem("CERTIFICATE", "me"))
+    place.write("two/pki/me.key", KEY)
+    place.write("two/pki/token", "from-two")
+    one = place.write("one/config", kubeconfig({"certificate-authority": "pki/ca.crt"}, users=[]))
+    token = str(place.home / "two" / "pki" / "token")  # kubectl takes a relative one against the current folder
+    user = {"client-certificate": "pki/me.crt", "client-key": "../two/pki/me.key", "tokenFile": token}
+    two = place.write("two/config", kubeconfig(user=user, clusters=[], contexts=[]))
+    listed = os.pathsep.join([str(one), str(place.home / "missing"), "", str(two)])
+    answer = kubectl(place, listed)
+    assert answer.returncode == 0, answer.stderr
+    assert as_kubectl_shows(place.resolve({"KUBECONFIG": listed})) == from_kubectl(answer.stdout)
+
+
+@pytest.mark.parametrize("inline", [{}, {"token": "inline"}])
+def test_a_token_file_wins_over_an_inline_token(place: Place, inline: dict[str, str]) -> None:
+    token = place.write("certs/token", "from-a-file")
+    listed = str(place.write("config", kubeconfig(user={"tokenFile": str(token)} | inline)))
+    answer = kubectl(place, listed)
+    assert as_kubectl_shows(place.resolve({"KUBECONFIG": listed})) == from_kubectl(answer.stdout)
+
+
+def test_the_kubeconfig_flag_stands_alone_and_its_file_is_required(place: Place) -> None:
+    place.default(kubeconfig({"server": "https://home"}))
+    listed = str(place.write("listed", kubeconfig({"server": "https://listed"})))
+    asked = str(place.write("asked", kubeconfig({"server": "https://asked"}, {"token": "asked"})))
+    answer = kubectl(place, listed, "--kubeconfig", asked)
+    assert as_kubectl_shows(place.resolve({"KUBECONFIG": listed}, kubeconfig=asked)) == from_kubectl(answer.stdout)
+    missing = str(place.home / "missing")
+    assert kubectl(place, listed, "--kubeconfig", missing).returncode != 0
+    assert "can't be read: no such file" in place.failure({"KUBECONFIG": listed}, kubeconfig=missing)
+
+
+def test_a_list_of_missing_files_is_an_empty_configuration(place: Place) -> None:
+    place.default(kubeconfig({"server": "https://home"}))
+    missing = str(place.home / "missing")
+    assert place.resolve({"KUBECONFIG": missing}).server == DEFAULT_SERVER
+    answer = subprocess.run(
+        ["kubectl", "get", "--raw", "/version", "--request-timeout", "1"],
+        env={"PATH": os.environ["PATH"], "HOME": str(place.home), "KUBECONFIG": missing},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert DEFAULT_SERVER.partition("//")[2] in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [],
+        ["--context", "two"],
+        ["--cluster", "two"],
+        ["--user", "two"],
+        ["--context", "two", "--cluster", "one"],
+        ["--context", "two", "--user", "one", "--as-uid", "7"],
+        ["--server", "SCHEMELESS"],
+        ["--server", "SCHEMELESS", "--user", "two"],
+    ],
+)
+def test_flags_lead_to_the_same_server_as_the_same_user(flags: list[str], place: Place) -> None:
+    """Over plain http the user shows by whom it impersonates."""
+    names = ("one", "two")
+    with ScriptedServer(plain) as one, ScriptedServer(plain) as two:
+        servers = dict(zip(names, (one, two), strict=True))
+        document = {
+            "current-context": "one",
+            "clusters": [{"name": name, "cluster": {"server": servers[name].url}} for name in names],
+            "users": [{"name": name, "user": {"as": name, "as-groups": [f"{name}s"]}} for name in names],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in names],
+        }
+        listed = str(place.write("config", json.dumps(document)))
+        flags = [two.url.partition("//")[2] if flag == "SCHEMELESS" else flag for flag in flags]
+        subprocess.run(
+            ["kubectl", "get", "--raw", "/version", *flags],
+            env={"PATH": os.environ["PATH"], "HOME": str(place.home), "KUBECONFIG": listed},
+            check=True,
+            timeout=20,
+        )
+        by_kubectl = seen(servers)
+        options = {
+            flag.lstrip("-").replace("-", "_"): value for flag, value in zip(flags[::2], flags[1::2], strict=True)
+        }
+        transport = Transport(place.resolve({"KUBECONFIG": listed}, **options))
+        transport.get("/version", "application/json")
+        transport.close()
+        assert any(by_kubectl.values())
+        assert seen(servers) == by_kubectl
+
+
+def plain(peer: Peer) -> None:
+    peer.send(scripted_answer(b"{}", Content_Type="application/json"))
+
+
+def seen(servers: dict[str, ScriptedServer]) -> dict[str, list[str]]:
+    """By server: the impersonation of its last request, which is then forgotten."""
+    found = {}
+    for name, server in servers.items():
+        lines = server.requests[-1].decode().split("\r\n") if server.requests else []
+        found[name] = sorted(line.lower() for line in lines if line.startswith("Impersonate-"))
+        server.requests.clear()
+    return found
