@@ -16,6 +16,8 @@ LAYERS = {
     "kwatch.model": 0,
     "kwatch.text": 0,
     "kwatch.columns": 1,
+    "kwatch.diffs": 1,
+    "kwatch.filters": 1,
     "kwatch.retry": 1,
     "kwatch.stages": 1,
     "kwatch.store": 1,
