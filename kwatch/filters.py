@@ -21,91 +21,8 @@ from typing import Any, NamedTuple
 
 from kwatch.columns import age, age_index, heading, plain, seconds_since
 from kwatch.errors import UsageError
-from kwatch.model import Change, Column, Key, Query, Row
-
-# What a text can be read as
-
-
-@lru_cache(maxsize=4096)
-def quantity(text: str) -> Fraction | None:
-    """A number or a Kubernetes quantity (`3`, `500m`, `2Gi`, `1e3`); of `3 (5m ago)` the number."""
-    match = _QUANTITY.fullmatch(text)
-    return Fraction(match["number"]) * _SUFFIXES[match["suffix"]] if match else None
-
-
-@lru_cache(maxsize=4096)
-def seconds(text: str) -> Fraction | None:
-    """A duration with units, as kubectl prints ages and Go prints durations: `5m`, `3m42s`, `2d1h`, `1.5h`, `300ms`."""
-    if not (text and _DURATION.fullmatch(text)):
-        return None
-    return sum((Fraction(number) * _SECONDS[unit] for number, unit in _PART.findall(text)), Fraction(0))
-
-
-@lru_cache(maxsize=4096)
-def percent(text: str) -> Fraction | None:
-    """`50%` as 50."""
-    match = _PERCENT.fullmatch(text)
-    return Fraction(match[1]) if match else None
-
-
-@lru_cache(maxsize=4096)
-def ratio(text: str) -> Fraction | None:
-    """`1/3` as a third. Of nothing, all is there: `0/0` is 1."""
-    match = _RATIO.fullmatch(text)
-    if not match:
-        return None
-    part, whole = int(match[1]), int(match[2])
-    return Fraction(part, whole) if whole else Fraction(part + 1)
-
-
-@lru_cache(maxsize=4096)
-def version(text: str) -> tuple[Any, ...] | None:
-    """`v1.29.4+k3s1` as something that sorts as versions do."""
-    return natural(text.removeprefix("v")) if _VERSION.fullmatch(text) else None
-
-
-@lru_cache(maxsize=4096)
-def natural(text: str) -> tuple[Any, ...] | None:
-    """Any text, so that `web-2` sorts before `web-10`; None for what stands where there is nothing (`<none>`)."""
-    if not text or text.startswith("<"):
-        return None
-    parts = _DIGITS.split(text)
-    return tuple(int(part) if index % 2 else part for index, part in enumerate(parts))
-
-
-_NUMBER = r"[0-9]{1,30}(?:\.[0-9]{1,30})?"
-_QUANTITY = re.compile(
-    rf"(?P<number>[+-]?{_NUMBER}(?:e[+-]?[0-9]{{1,2}})?)(?P<suffix>[KMGTPE]i|[numkMGTPE]|)(?: \(.* ago\))?", re.ASCII
-)
-_SUFFIXES = {"": Fraction(1), "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000)}
-_SUFFIXES |= {suffix: Fraction(1000**power) for power, suffix in enumerate("kMGTPE", 1)}
-_SUFFIXES |= {f"{suffix}i": Fraction(1024**power) for power, suffix in enumerate("KMGTPE", 1)}
-_SECONDS = dict(zip(("y", "w", "d", "h", "m", "s"), map(Fraction, (31536000, 604800, 86400, 3600, 60, 1)), strict=True))
-_SECONDS["ms"] = Fraction(1, 1000)
-_PART = re.compile(rf"({_NUMBER})(ms|[ywdhms])", re.ASCII)
-_DURATION = re.compile("".join(rf"(?:{_NUMBER}{unit})?" for unit in _SECONDS), re.ASCII)
-_PERCENT = re.compile(rf"([+-]?{_NUMBER})%", re.ASCII)
-_RATIO = re.compile(r"([0-9]{1,18})/([0-9]{1,18})", re.ASCII)
-_VERSION = re.compile(r"v?[0-9]{1,18}(?:\.[0-9]{1,18})+[-+.0-9A-Za-z]{0,99}", re.ASCII)
-_DIGITS = re.compile(r"([0-9]{1,18})", re.ASCII)
-
-Reader = Callable[[str], Any]
-
-_READINGS: tuple[tuple[Reader, Reader, Fraction], ...] = (
-    (seconds, seconds, Fraction(1)),
-    (quantity, quantity, Fraction(1)),
-    (quantity, percent, Fraction(1)),
-    (quantity, ratio, Fraction(1)),
-    (percent, percent, Fraction(1)),
-    (percent, ratio, Fraction(1, 100)),
-    (ratio, ratio, Fraction(1)),
-    (ratio, percent, Fraction(100)),
-)
-"""How a value and a cell are compared: the first line whose readers can read both, the value times a factor.
-
-`5m` are minutes beside `3m42s` and thousandths beside `2`; beside `7m` both readings give one answer.
-"""
-
+from kwatch.model import Batch, Change, ChangeType, Column, Key, Notice, Query, Resource, Row, Signal, Synced
+from kwatch.readings import Reader, percent, quantity, readings, seconds
 
 # Conditions
 
@@ -163,8 +80,8 @@ class Where:
     def _unknown(self, columns: Sequence[Column], plural: str) -> str:
         known = list(dict.fromkeys([*(heading(column) for column in columns), *_IDENTITY]))
         near = get_close_matches(self.column.upper(), known, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f'--where {self.text!r}: {plural} have no column "{self.column}"{hint} They have {", ".join(known)}'
+        hint = f"; did you mean {near[0]}?" if near else "."
+        return f'{self.text!r}: {plural} have no column "{self.column}"{hint} They have {", ".join(known)}'
 
     def _test_identity(self, query: Query, key: Key) -> bool:
         """Names are compared as text: `1` and `01` are two."""
@@ -221,7 +138,7 @@ def parse_where(text: str) -> Where:
     value = _unquoted(text, value, start)
     if sign[0] in _PATTERNS:
         return Where(text, name, sign[0], value, (), _pattern(text, value, start))
-    return Where(text, name, sign[0], value, _wanted(value))
+    return Where(text, name, sign[0], value, readings(value))
 
 
 def _unquoted(text: str, value: str, start: int) -> str:
@@ -244,21 +161,7 @@ def _pattern(text: str, value: str, start: int) -> re.Pattern[str]:
 
 
 def _error(text: str, place: int, reason: str) -> UsageError:
-    return UsageError(f"--where {text!r}, at character {place + 1}: {reason}")
-
-
-def _wanted(value: str) -> tuple[tuple[Reader, Any], ...]:
-    """How cells are read to be compared with `value`; what is no number is compared as a version or as text."""
-    found: list[tuple[Reader, Any]] = [
-        (read_cell, wanted * factor)
-        for read_value, read_cell, factor in _READINGS
-        if (wanted := read_value(value)) is not None
-    ]
-    if (wanted := version(value)) is not None:
-        found.append((version, wanted))
-    if not found and (wanted := natural(value)) is not None:
-        found.append((natural, wanted))
-    return tuple(found)
+    return UsageError(f"{text!r}, at character {place + 1}: {reason}")
 
 
 _COLUMN = re.compile(r"""\s*(?:(?P<quoted>"[^"]+"|'[^']+')|(?P<bare>[^\s=!<>~'"][^=!<>~'"]*))\s*""")
@@ -314,76 +217,147 @@ class _Known(NamedTuple):
 
 
 class Filter:
-    """Conditions that must all hold, and patterns one of which a name must match, over the changes of many watches."""
+    """A stage for the objects for which all of `wheres` hold and whose name one of the globs `names` matches.
 
-    def __init__(self, wheres: Iterable[Where] = (), names: Iterable[str] = ()) -> None:
+    `now` tells the time, for ages. Raises UsageError from `take` once it is known that no type of `queries` has a
+    column that a condition asks for.
+    """
+
+    def __init__(
+        self, queries: Iterable[Query], wheres: Iterable[Where], names: Iterable[str], now: Callable[[], datetime]
+    ) -> None:
         self._wheres = tuple(wheres)
         self._names = tuple(names)
+        self._now = now
+        self._awaited = {query.resource for query in queries}
+        self._columns: dict[Resource, tuple[Column, ...]] = {}
+        self._passed: set[Query] = set()
         self._timed = any(where.on_age for where in self._wheres)
         self._known: dict[tuple[Query, Key], _Known] = {}
         self._due: list[tuple[float, int, Query, Key]] = []
         self._turn = 0
 
-    def changes(self, query: Query, changes: Iterable[Change], now: datetime) -> list[Change]:
-        """What of `changes` a reader of the filtered state has to know."""
-        named = [change for change in changes if self._is_named(change.key)]
-        if not self._wheres:
-            return named
-        step = self._timed_step if self._timed else self._step
-        return [passed for change in named if (passed := step(query, change, now)) is not None]
+    def take(self, batch: Batch) -> Iterable[Batch]:
+        """The batch with what of its changes a reader of the filtered state has to know, and all of its signals."""
+        now, query = self._now(), batch.query
+        signals: list[Signal] = []
+        for signal in batch.signals:
+            if isinstance(signal, Change):
+                signals += self._passing(query, signal, now)
+            else:
+                signals.append(signal)
+                if isinstance(signal, Synced):
+                    signals += self._synced(query, signal)
+        return (Batch(query, signals, batch.failure),)
 
-    def due(self, now: datetime) -> list[tuple[Query, Change]]:
-        """What entered or left by the passing of time alone (`AGE>1h`). Asked for about once a second."""
-        moment, found = now.timestamp(), []
-        while self._due and self._due[0][0] <= moment:
+    def tick(self) -> Iterable[Batch]:
+        """What entered or left by the passing of time alone (`AGE>1h`)."""
+        now = self._now()
+        found: list[Batch] = []
+        while self._due and self._due[0][0] <= now.timestamp():
             _, turn, query, key = heapq.heappop(self._due)
             known = self._known.get((query, key))
             if known is not None and known.turn == turn:
-                found += [(query, change) for change in self._aged(query, known, now)]
+                found += self._aged(query, known, now)
         return found
 
-    def _is_named(self, key: Key) -> bool:
-        return not self._names or any(fnmatchcase(key[1], pattern) for pattern in self._names)
+    def end(self) -> Iterable[Batch]:
+        """Nothing is held back."""
+        return ()
+
+    # Each change
+
+    def _passing(self, query: Query, change: Change, now: datetime) -> list[Change]:
+        if self._names and not any(fnmatchcase(change.key[1], pattern) for pattern in self._names):
+            return []
+        if not self._wheres:
+            return self._counted(query, change)
+        if change.state.columns is not self._columns.get(query.resource):
+            self._learn(query.resource, change.state.columns)
+        passed = self._remembering(query, change, now) if self._timed else self._compared(query, change, now)
+        return self._counted(query, passed) if passed else []
+
+    def _counted(self, query: Query, change: Change) -> list[Change]:
+        self._passed.add(query)
+        return [change]
 
     def _test(self, query: Query, key: Key, row: Row, now: datetime) -> bool:
         return all(where.test(query, key, row, now) for where in self._wheres)
 
-    def _step(self, query: Query, change: Change, now: datetime) -> Change | None:
+    def _compared(self, query: Query, change: Change, now: datetime) -> Change | None:
+        """By the old row and the new one."""
         inside = self._test(query, change.key, change.state, now)
+        before = inside and change.type == "DELETED"
+        if change.old is not None:
+            before = self._test(query, change.key, change.old, now)
         if change.type == "DELETED":
-            before = inside if change.old is None else self._test(query, change.key, change.old, now)
             return change if before else None
-        before = change.old is not None and self._test(query, change.key, change.old, now)
         return _crossing(change, before, inside)
 
-    def _timed_step(self, query: Query, change: Change, now: datetime) -> Change | None:
-        """As `_step`, but what was in is remembered: the old row may have aged since."""
+    def _remembering(self, query: Query, change: Change, now: datetime) -> Change | None:
+        """By what is remembered: an old row that was in the filter may by now be too old for it."""
         known = self._known.pop((query, change.key), None)
         before = known is not None and known.inside
         if change.type == "DELETED":
             return change if before else None
         inside = self._test(query, change.key, change.state, now)
-        self._keep(query, _Known(change, inside), now)
+        self._keep(query, change, inside, now)
         return _crossing(change, before, inside)
 
-    def _aged(self, query: Query, known: _Known, now: datetime) -> list[Change]:
+    # Time alone
+
+    def _aged(self, query: Query, known: _Known, now: datetime) -> list[Batch]:
         change = known.change
         inside = self._test(query, change.key, change.state, now)
-        self._keep(query, _Known(change, inside), now)
-        if inside is known.inside:
-            return []
-        again = change._replace(type="MODIFIED", old=change.state, initial=False, synthetic=False)
-        crossed = _crossing(again, known.inside, inside)
-        return [crossed] if crossed else []
+        self._keep(query, change, inside, now)
+        crossed = _crossing(change, known.inside, inside) if inside is not known.inside else None
+        return [Batch(query, [crossed])] if crossed else []
 
-    def _keep(self, query: Query, known: _Known, now: datetime) -> None:
-        change = known.change
+    def _keep(self, query: Query, change: Change, inside: bool, now: datetime) -> None:
         self._turn += 1
-        self._known[query, change.key] = _Known(change._replace(old=None), known.inside, self._turn)
+        quiet = change._replace(type="MODIFIED", old=change.state, initial=False, synthetic=False)
+        self._known[query, change.key] = _Known(quiet, inside, self._turn)
         waits = [wait for where in self._wheres if (wait := where.due(change.state, now)) is not None]
         if waits:
             due = now.timestamp() + max(min(waits), 0.0) + _SETTLE
             heapq.heappush(self._due, (due, self._turn, query, change.key))
+
+    # What there is to filter
+
+    def _synced(self, query: Query, signal: Synced) -> list[Signal]:
+        if signal.columns and self._wheres:
+            self._learn(query.resource, signal.columns)
+        if not signal.first or not signal.objects or query in self._passed:
+            return []
+        count = f"none of {signal.objects:,} objects passes" if signal.objects > 1 else "its one object doesn't pass"
+        return [Notice(f"{query}: {count} {self}; waiting for one that does")]
+
+    def __str__(self) -> str:
+        return " ".join([*(f"--name {name!r}" for name in self._names), *(f"--where {str(w)!r}" for w in self._wheres)])
+
+    def _learn(self, resource: Resource, columns: tuple[Column, ...]) -> None:
+        self._columns[resource] = columns
+        if self._awaited - self._columns.keys():
+            return
+        for where in self._wheres:
+            if not any(where.known_to(each) for each in self._columns.values()):
+                where.check(columns, resource.plural)
+
+
+class OfTypes:
+    """A stage that shows the changes of some types alone (`--types`); of no effect on what is known."""
+
+    def __init__(self, types: Iterable[ChangeType]) -> None:
+        self._types = frozenset(types)
+
+    def take(self, batch: Batch) -> Iterable[Batch]:
+        """The batch without the changes of other types."""
+        shown = [one for one in batch.signals if not isinstance(one, Change) or one.type in self._types]
+        return (Batch(batch.query, shown, batch.failure),)
+
+    def end(self) -> Iterable[Batch]:
+        """Nothing is held back."""
+        return ()
 
 
 _SETTLE = 0.01
@@ -391,6 +365,7 @@ _SETTLE = 0.01
 
 
 def _crossing(change: Change, before: bool, inside: bool) -> Change | None:
+    """What a change is to who sees the filtered state alone."""
     if before and inside:
         return change
     if inside:

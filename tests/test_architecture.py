@@ -18,6 +18,7 @@ LAYERS = {
     "kwatch.columns": 1,
     "kwatch.diffs": 1,
     "kwatch.filters": 1,
+    "kwatch.readings": 1,
     "kwatch.retry": 1,
     "kwatch.stages": 1,
     "kwatch.store": 1,

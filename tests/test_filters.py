@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kwatch.errors import UsageError
-from kwatch.filters import Filter, Where, parse_where
-from kwatch.model import Change, Column, Query, Resource, Row
+from kwatch.filters import Filter, OfTypes, Where, parse_where
+from kwatch.model import Batch, Change, Column, Notice, Query, Resource, Row, Signal, Synced
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=timezone.utc)
 PODS = Query(Resource("", "v1", "pods", "Pod"), "default", cluster="prod")
@@ -149,7 +149,7 @@ def test_an_unknown_column_names_those_there_are() -> None:
     with pytest.raises(UsageError) as error:
         where.check(COLUMNS, "pods")
     assert str(error.value) == (
-        "--where 'STATSU=Running': pods have no column \"STATSU\"; did you mean STATUS? "
+        "'STATSU=Running': pods have no column \"STATSU\"; did you mean STATUS? "
         "They have NAME, READY, STATUS, RESTARTS, AGE, NOMINATED NODE, PORT(S), NAMESPACE, KIND, CLUSTER"
     )
     parse_where("kind=Pod").check(COLUMNS, "pods")
@@ -181,8 +181,23 @@ def change(kind: str, state: Row, old: Row | None = None, **more: bool) -> Chang
     return Change(kind, ("default", str(state.cells[0])), "uid", "1", state, old, **more)  # type: ignore[arg-type]
 
 
-def passing(wheres: Sequence[str], *changes: Change, names: Sequence[str] = (), now: datetime = NOW) -> list[Change]:
-    return Filter([parse_where(text) for text in wheres], names).changes(PODS, changes, now)
+class Filtered:
+    """A filter over pods, its clock turned by hand, and what it hands on."""
+
+    def __init__(self, *wheres: str, names: Sequence[str] = ()) -> None:
+        self.now = NOW
+        self.stage = Filter([PODS], [parse_where(text) for text in wheres], names, lambda: self.now)
+
+    def take(self, *signals: Signal) -> list[Change]:
+        return [one for one in self.signals(*signals) if isinstance(one, Change)]
+
+    def signals(self, *signals: Signal) -> list[Signal]:
+        return [one for batch in self.stage.take(Batch(PODS, signals)) for one in batch.signals]
+
+    def after(self, seconds: float) -> list[Change]:
+        """What passes because it is so many seconds after the start."""
+        self.now = NOW + timedelta(seconds=seconds)
+        return [one for batch in self.stage.tick() for one in batch.signals if isinstance(one, Change)]
 
 
 BAD, GOOD = row(status="CrashLoopBackOff"), row(status="Running")
@@ -208,51 +223,87 @@ BAD, GOOD = row(status="CrashLoopBackOff"), row(status="Running")
 def test_entering_is_an_added_and_leaving_a_deleted(
     given_change: Change, expected: tuple[str, Row, Row | None, bool] | None, also: tuple[str, ...]
 ) -> None:
-    filter = Filter([parse_where(text) for text in ("STATUS!=Running", *also)])
+    filtered = Filtered("STATUS!=Running", *also)
     if given_change.old is not None:
-        filter.changes(PODS, [change("ADDED", given_change.old)], NOW)
+        filtered.take(change("ADDED", given_change.old))
     elif given_change.type == "DELETED" and also:
-        pytest.skip("what was never added can't be remembered")
-    found = filter.changes(PODS, [given_change], NOW)
+        expected = None  # what was never added can't be remembered
+    found = filtered.take(given_change)
     assert [(one.type, one.state, one.old, one.synthetic) for one in found] == ([expected] if expected else [])
 
 
 def test_all_conditions_must_hold_and_one_of_the_names() -> None:
     changes = [change("ADDED", row(name, restarts=count)) for name, count in (("web-0", 5), ("db-0", 5), ("web-1", 0))]
-    found = passing(["STATUS=Running", "RESTARTS>3"], *changes, names=["web-*", "cache-?"])
+    found = Filtered("STATUS=Running", "RESTARTS>3", names=["web-*", "cache-?"]).take(*changes)
     assert [one.key[1] for one in found] == ["web-0"]
-    assert [one.key[1] for one in passing([], *changes, names=["*-0"])] == ["web-0", "db-0"]
+    assert [one.key[1] for one in Filtered(names=["*-0"]).take(*changes)] == ["web-0", "db-0"]
 
 
 def test_time_alone_brings_an_object_in() -> None:
-    filter = Filter([parse_where("AGE>1h")])
-    assert filter.changes(PODS, [change("ADDED", row(ago=3590), initial=True)], NOW) == []
-    assert filter.due(NOW + timedelta(seconds=9)) == []
-    [(query, entered)] = filter.due(NOW + timedelta(seconds=11))
-    assert (query, entered.type, entered.key, entered.initial) == (PODS, "ADDED", ("default", "web-0"), False)
-    assert filter.due(NOW + timedelta(days=1)) == []
-    [gone] = filter.changes(PODS, [change("DELETED", row(ago=3590), row(ago=3590))], NOW + timedelta(seconds=12))
-    assert gone.type == "DELETED"
+    filtered = Filtered("AGE>1h")
+    old = row(ago=3590)
+    assert filtered.take(change("ADDED", old, initial=True)) == []
+    assert filtered.after(9) == []
+    [entered] = filtered.after(11)
+    assert (entered.type, entered.key, entered.state, entered.initial) == ("ADDED", ("default", "web-0"), old, False)
+    assert filtered.after(86400) == []
+    assert [one.type for one in filtered.take(change("DELETED", old, old))] == ["DELETED"]
 
 
 def test_time_alone_takes_an_object_out() -> None:
-    filter = Filter([parse_where("AGE<=1m"), parse_where("STATUS=Running")])
-    assert [one.type for one in filter.changes(PODS, [change("ADDED", row(ago=50))], NOW)] == ["ADDED"]
-    [(_, left)] = filter.due(NOW + timedelta(seconds=10, milliseconds=20))
+    filtered = Filtered("AGE<=1m", "STATUS=Running")
+    state = row(ago=50)
+    assert [one.type for one in filtered.take(change("ADDED", state))] == ["ADDED"]
+    [left] = filtered.after(10.02)
     assert (left.type, left.synthetic) == ("DELETED", True)
-    late = NOW + timedelta(seconds=11)
-    assert filter.changes(PODS, [change("MODIFIED", row(ago=50), row(ago=50))], late) == []
-    assert filter.changes(PODS, [change("DELETED", row(ago=50), row(ago=50))], late) == []
+    assert filtered.after(11) == []
+    assert filtered.take(change("MODIFIED", state, state)) == []
+    assert filtered.take(change("DELETED", state, state)) == []
 
 
 def test_an_age_as_printed_is_looked_at_each_second_and_once_however_often_the_object_changed() -> None:
-    filter = Filter([parse_where("AGE=~^2m")])
-    assert filter.changes(PODS, [change("MODIFIED", row(ago=117), row(ago=117))] * 50, NOW) == []
-    found = []
-    for second in range(1, 90):
-        for _, one in filter.due(NOW + timedelta(seconds=second, milliseconds=100)):
-            found.append((second, one.type))
+    filtered = Filtered("AGE=~^2m")
+    assert filtered.take(*[change("MODIFIED", row(ago=117), row(ago=117))] * 50) == []
+    found = [(second, one.type) for second in range(1, 90) for one in filtered.after(second + 0.1)]
     assert found == [(3, "ADDED"), (63, "DELETED")]
+
+
+def test_a_column_that_no_type_has_is_an_error_as_soon_as_the_columns_are_known() -> None:
+    with pytest.raises(UsageError, match="pods have no column"):
+        Filtered("STATSU=x").take(change("ADDED", row()))
+    with pytest.raises(UsageError, match="pods have no column"):
+        Filtered("STATSU=x").take(Synced("1", 0, True, COLUMNS))
+    assert Filtered("STATUS=x").take(Synced("1", 0, True, COLUMNS)) == []
+
+
+def test_of_several_types_one_must_have_the_column_and_the_others_never_pass() -> None:
+    nodes = Query(Resource("", "v1", "nodes", "Node", namespaced=False))
+    node = Row((Column("Name"), Column("Version")), ("a", "v1.30"), "", {})
+    filter = Filter([PODS, nodes], [parse_where("VERSION!=v1.29")], (), lambda: NOW)
+    [first] = filter.take(Batch(PODS, [change("ADDED", row())]))
+    [second] = filter.take(Batch(nodes, [change("ADDED", node)]))
+    assert (list(first.signals), [one.type for one in second.signals]) == ([], ["ADDED"])
+    filter = Filter([PODS, nodes], [parse_where("FOO=1")], (), lambda: NOW)
+    filter.take(Batch(PODS, [Synced("1", 0, True, COLUMNS)]))
+    with pytest.raises(UsageError, match="nodes have no column"):
+        filter.take(Batch(nodes, [Synced("1", 0, True, node.columns)]))
+
+
+def test_who_sees_nothing_is_told_why() -> None:
+    filtered = Filtered("STATUS=Failed", names=["web-*"])
+    signals = filtered.signals(change("ADDED", row()), change("ADDED", row("web-1")), Synced("1", 2, True, COLUMNS))
+    [notice] = [one.text for one in signals if isinstance(one, Notice)]
+    assert notice.endswith(
+        ": none of 2 objects passes --name 'web-*' --where 'STATUS=Failed'; waiting for one that does"
+    )
+    assert not any(isinstance(one, Notice) for one in Filtered().signals(Synced("1", 0, True, COLUMNS)))
+
+
+def test_types_leave_out_the_other_events_and_no_signal() -> None:
+    synced = Synced("1", 1, True)
+    signals = [change("ADDED", GOOD), synced, change("MODIFIED", BAD, GOOD), change("DELETED", BAD, BAD)]
+    [batch] = OfTypes(["DELETED", "ADDED"]).take(Batch(PODS, signals))
+    assert list(batch.signals) == [signals[0], synced, signals[3]]
 
 
 HISTORY = st.lists(
@@ -265,26 +316,22 @@ HISTORY = st.lists(
 def test_replaying_what_passed_gives_the_filtered_state(
     history: list[tuple[str, str, int]], texts: tuple[str, ...]
 ) -> None:
-    wheres = [parse_where(text) for text in texts]
-    filter, now = Filter(wheres), NOW
+    wheres, filtered, after = [parse_where(text) for text in texts], Filtered(*texts), 0
     server: dict[str, Row] = {}
     replayed: dict[str, Row] = {}
     for name, status, pause in history:
-        now += timedelta(seconds=pause)
-        aged = [one for _, one in filter.due(now)]
-        replay(replayed, aged)
+        after += pause
+        replay(replayed, filtered.after(after))
         old = server.pop(name, None)
-        state = (old or row(name))._replace(cells=row(name, status).cells, created=(old or row(name)).created)
-        if status == "gone":
-            found = filter.changes(PODS, [change("DELETED", old, old)], now) if old else []
-        else:
-            server[name] = state
-            found = filter.changes(PODS, [change("MODIFIED" if old else "ADDED", state, old)], now)
-        replay(replayed, found)
-        assert replayed == filtered(server, wheres, now)
+        if status != "gone":
+            server[name] = row(name, status)._replace(created=old.created if old else row(ago=-after).created)
+            replay(replayed, filtered.take(change("MODIFIED" if old else "ADDED", server[name], old)))
+        elif old:
+            replay(replayed, filtered.take(change("DELETED", old, old)))
+        assert replayed == expected(server, wheres, filtered.now)
 
 
-def filtered(server: dict[str, Row], wheres: Sequence[Where], now: datetime) -> dict[str, Row]:
+def expected(server: dict[str, Row], wheres: Sequence[Where], now: datetime) -> dict[str, Row]:
     return {
         name: state
         for name, state in server.items()

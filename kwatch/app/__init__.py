@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import Options
@@ -16,6 +17,7 @@ from kwatch.app.sources import Outdated, Sources, connections, sources
 from kwatch.app.voice import Voice
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, TimeIsUp, UsageError
+from kwatch.filters import Filter, OfTypes
 from kwatch.model import Clock, Environment, Notice, Query
 from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
@@ -144,7 +146,7 @@ def _run(
     sink = _sink(options, queries, env)
     try:
         with Pump(queries, lambda query, clock: _watcher(query, options, wanted.connections[query], clock)) as pump:
-            loop = Loop(options, env, [outdated, *_stages(queries, sink)], sink, voice, len(queries))
+            loop = Loop(options, env, [outdated, *_stages(options, queries, sink)], sink, voice, len(queries))
             return loop.until_ended(pump, started)
     finally:
         sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
@@ -161,8 +163,16 @@ def _check_output(options: Options) -> None:
         raise UsageError(f"-o {output} needs something after it: -o {output}=…")
 
 
-def _stages(queries: Sequence[Query], sink: Sink) -> list[Stage]:
-    return [Opening(queries)] if len(queries) > 1 and not sink.shows_notices else []
+def _stages(options: Options, queries: Sequence[Query], sink: Sink) -> list[Stage]:
+    """What of it changes passes first stands first."""
+    stages: list[Stage] = []
+    if options.wheres or options.name_patterns:
+        stages.append(Filter(queries, options.wheres, options.name_patterns, lambda: datetime.now(timezone.utc)))
+    if len(queries) > 1 and not sink.shows_notices:
+        stages.append(Opening(queries))
+    if options.types:
+        stages.append(OfTypes(options.types))
+    return stages
 
 
 def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
@@ -177,7 +187,7 @@ def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
         show_namespace=namespaced and several,
         show_cluster=any(query.cluster for query in queries),
         show_types=len(types) > 1,
-        live=options.sink.live and len(types) == 1,
+        live=options.sink.live and len(types) == 1 and not options.types,
     )
     return make(shown, env)
 
@@ -189,7 +199,7 @@ def _watcher(query: Query, options: Options, connection: Connection, clock: Cloc
 
 def _form(query: Query, options: Options) -> Form:
     """The smallest form that gives what the output and the stages need."""
-    wants = FORMS[options.sink.output].wants
+    wants = FORMS[options.sink.output].wants | (Wants.ROWS if options.wheres else Wants(0))
     shown = {"managed_fields": options.show_managed_fields, "secrets": options.show_secrets}
     if not wants & Wants.OBJECTS:
         return TableForm()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kwatch.cluster.kubeconfig import ConnectionOptions
+from kwatch.filters import Where
+from kwatch.model import ChangeType
 from kwatch.sinks import SinkOptions
 
 
@@ -21,6 +23,9 @@ class Options:
     all_namespaces: bool = False
     label_selector: str = ""
     field_selector: str = ""
+    wheres: tuple[Where, ...] = ()
+    name_patterns: tuple[str, ...] = ()
+    types: tuple[ChangeType, ...] = ()
     watch_only: bool = False
     watch_list: bool = False
     sink: SinkOptions = field(default_factory=SinkOptions)

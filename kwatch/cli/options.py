@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kwatch.cli.parameters import Cookie, Header, duration, names
+from kwatch.cli.parameters import Condition, Cookie, Header, duration, event_types, names
 
 if TYPE_CHECKING:
     from kwatch.app import Options
@@ -73,6 +73,17 @@ SELECTION = (
     click.option("--watch-list", is_flag=True,
                  help="Ask for what is there as a stream (Kubernetes 1.34), not as a list in pages."),
 )  # fmt: skip
+FILTERS = (
+    click.option("--where", metavar="COND", type=Condition(), multiple=True,
+                 help="Only what a printed column says: 'STATUS!=Running', 'READY<50%', 'AGE>1h'; "
+                      "with = != =~ !~ > >= < <=. Repeatable: all must hold."),
+    click.option("--name", metavar="GLOB", multiple=True,
+                 help="Only objects whose name matches, as 'web-*'. Repeatable: any of them."),
+)  # fmt: skip
+TYPES = (
+    click.option("--types", metavar="TYPES", type=event_types, multiple=True,
+                 help="Show these events alone: ADDED,MODIFIED,DELETED."),
+)  # fmt: skip
 KUBECTL = (click.option("-w", "--watch", "_", is_flag=True, expose_value=False, hidden=True),)
 """What kubectl's users type out of habit, and kwatch does anyway."""
 OUTPUT = (
@@ -136,6 +147,9 @@ def to_options(given: dict[str, Any]) -> Options:
         namespaces=tuple(name for group in given.pop("namespace") for name in group),
         label_selector=given.pop("selector"),
         sink=sink,
+        wheres=tuple(given.pop("where", ())),
+        name_patterns=tuple(given.pop("name", ())),
+        types=tuple(kind for group in given.pop("types", ()) for kind in group),
         contexts=contexts,
         connection=connection,
         **given,
