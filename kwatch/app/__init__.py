@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import Options
@@ -200,7 +202,8 @@ def _watcher(query: Query, options: Options, connection: Connection, clock: Cloc
 def _form(query: Query, options: Options) -> Form:
     """The smallest form that gives what the output and the stages need."""
     wants = FORMS[options.sink.output].wants | (Wants.ROWS if options.wheres else Wants(0))
-    shown = {"managed_fields": options.show_managed_fields, "secrets": options.show_secrets}
     if not wants & Wants.OBJECTS:
         return TableForm()
-    return FullForm(query.resource, **shown) if wants & Wants.ROWS else ObjectForm(**shown)
+    trace = os.urandom(16) if wants & Wants.TRACES else b""
+    make = partial(FullForm, query.resource) if wants & Wants.ROWS else ObjectForm
+    return make(managed_fields=options.show_managed_fields, secrets=options.show_secrets, trace=trace)

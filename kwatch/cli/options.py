@@ -87,7 +87,7 @@ TYPES = (
 KUBECTL = (click.option("-w", "--watch", "_", is_flag=True, expose_value=False, hidden=True),)
 """What kubectl's users type out of habit, and kwatch does anyway."""
 OUTPUT = (
-    click.option("-o", "--output", metavar="FORM", default="", help="table, wide, ndjson, jsonl or csv."),
+    click.option("-o", "--output", metavar="FORM", default="", help="table, wide, ndjson, jsonl, csv or diff."),
     click.option("--no-live", is_flag=True,
                  help="On a terminal, print a row an event in place of the live table."),
     click.option("--no-headers", is_flag=True, help="Print no header."),
@@ -97,6 +97,7 @@ OUTPUT = (
     click.option("--timestamps", is_flag=True, help="Print when each event came; in ndjson as \"time\"."),
     click.option("--utc", is_flag=True, help="Print that time as UTC, not in this machine's zone."),
     click.option("--show-unchanged", is_flag=True, help="Print rows in which no printed cell changed, too."),
+    click.option("--diff-all", is_flag=True, help="With -o diff, show resourceVersion, heartbeats and the like, too."),
     click.option("--show-managed-fields", is_flag=True, help="Keep metadata.managedFields in objects."),
     click.option("--show-secrets", is_flag=True, help="Show the values of Secrets; else they are redacted."),
     click.option("--csv-raw", is_flag=True, help="Leave cells that a spreadsheet would run as they are."),

@@ -79,6 +79,8 @@ class Wants(Flag):
     ROWS = auto()
     OBJECTS = auto()
     BOTH = ROWS | OBJECTS
+    TRACES = auto()
+    """Redacted values that can be told apart."""
 
 
 class Form(NamedTuple):
@@ -116,6 +118,12 @@ def _csv(options: SinkOptions, env: Environment) -> Sink:
     return CsvSink(options, env)
 
 
+def _diff(options: SinkOptions, env: Environment) -> Sink:
+    from kwatch.sinks.diff import DiffSink
+
+    return DiffSink(options, env)
+
+
 FORMS: dict[str, Form] = {
     "": Form(_table, Wants.ROWS),
     "table": Form(_table, Wants.ROWS),
@@ -123,5 +131,6 @@ FORMS: dict[str, Form] = {
     "ndjson": Form(_ndjson, Wants.OBJECTS),
     "jsonl": Form(_ndjson, Wants.OBJECTS),
     "csv": Form(_csv, Wants.ROWS),
+    "diff": Form(_diff, Wants.OBJECTS | Wants.TRACES),
 }
 """`-o` to the sink that prints it."""
