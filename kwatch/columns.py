@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from wcwidth import wcswidth
@@ -128,12 +128,13 @@ def age(created: str, now: datetime) -> str:
 
 
 def seconds_since(time: str, now: datetime) -> float | None:
-    """The seconds from the RFC 3339 time `time` until `now`; None where it isn't one."""
+    """The seconds from the RFC 3339 time `time` (in UTC, whole seconds or microseconds) until `now`; None where it
+    isn't one."""
     try:
-        then = datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        then = datetime.fromisoformat(time.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return (now - then).total_seconds()
+    return (now - then).total_seconds() if then.tzinfo else None
 
 
 def human_duration(seconds: int) -> str:

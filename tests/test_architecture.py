@@ -17,6 +17,7 @@ LAYERS = {
     "kwatch.text": 0,
     "kwatch.columns": 1,
     "kwatch.diffs": 1,
+    "kwatch.events": 1,
     "kwatch.filters": 1,
     "kwatch.readings": 1,
     "kwatch.retry": 1,

@@ -11,6 +11,14 @@ from kwatch.sinks import SinkOptions
 
 
 @dataclass(frozen=True, slots=True)
+class EventOptions:
+    """What `kwatch events` was asked for: events about `subject` (`TYPE/NAME`, "": about anything) and of `types`."""
+
+    subject: str = ""
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a watch was asked for, of each of `contexts` where several are given.
 
@@ -26,6 +34,7 @@ class Options:
     wheres: tuple[Where, ...] = ()
     name_patterns: tuple[str, ...] = ()
     types: tuple[ChangeType, ...] = ()
+    events: EventOptions | None = None
     watch_only: bool = False
     watch_list: bool = False
     sink: SinkOptions = field(default_factory=SinkOptions)

@@ -59,6 +59,14 @@ def event_types(text: str) -> tuple[str, ...]:
     return parts
 
 
+def kinds_of_events(text: str) -> tuple[str, ...]:
+    """`normal,Warning` as events carry it. Raises click's BadParameter for another word."""
+    parts = tuple(part.capitalize() for part in names(text))
+    if any(part not in ("Normal", "Warning") for part in parts):
+        raise click.BadParameter("valid are Normal and Warning")
+    return parts
+
+
 EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED")
 
 

@@ -36,13 +36,15 @@ class Sink(Protocol):
 class SinkOptions:
     """What the command line says about the output. `template` is what follows `=` in `-o`, or the named file's text.
 
-    `show_cluster`, `show_namespace` and `show_types` ask for the columns that tell several of them apart.
+    `show_cluster`, `show_namespace` and `show_types` ask for the columns that tell several of them apart;
+    `show_event` for what happened to each.
     """
 
     output: str = ""
     template: str = ""
     live: bool = True
     headers: bool = True
+    show_event: bool = True
     show_cluster: bool = False
     show_namespace: bool = False
     show_types: bool = False
