@@ -44,9 +44,8 @@ def last_seen(event: Mapping[str, Any]) -> str:
 
 def in_time(change: Change) -> tuple[str, int, str]:
     """A sort key: the time an event happened last, of one moment the order in which they were written."""
-    time, version = last_seen(change.state.object), change.version
-    whole, _, fraction = time.rstrip("Z").partition(".")
-    return f"{whole}.{fraction:0<6}", int(version) if version.isdecimal() else 0, version
+    time, version = last_seen(change.state.object).rstrip("Z"), change.version
+    return time, int(version) if version.isdecimal() else 0, version
 
 
 def interval(event: Mapping[str, Any], now: datetime) -> str:

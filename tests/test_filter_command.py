@@ -164,6 +164,15 @@ def test_the_diff_shows_what_a_change_was(cluster: Cluster, server: Server, tmp_
         )
 
 
+def test_diff_all_shows_who_manages_which_field(cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    with Running(["po", "web-1", "-s", server.url, "-o", "diff", "--diff-all", "--count", "2"], tmp_path) as run:
+        run.until(lambda: server.watches > 0)
+        cluster.patch("pods", "default", "web-1", {"metadata": {"labels": {"a": "b"}}})
+        assert run.process.wait(15) == 0
+        assert "metadata.resourceVersion: " in run.stdout
+        assert "metadata.managedFields[" in run.stdout
+
+
 def test_a_secret_in_a_diff_changes_and_stays_secret(cluster: Cluster, server: Server, tmp_path: Path) -> None:
     cluster.create("secrets", {"metadata": {"name": "s", "namespace": "default"}, "data": {"p": "aGVsbG8="}})
     with Running(["secret", "-s", server.url, "-o", "diff", "--count", "2"], tmp_path) as run:

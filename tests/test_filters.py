@@ -268,6 +268,35 @@ def test_an_age_as_printed_is_looked_at_each_second_and_once_however_often_the_o
     assert found == [(3, "ADDED"), (63, "DELETED")]
 
 
+def test_what_turns_old_at_this_very_moment_is_seen_to_leave() -> None:
+    filtered = Filtered("AGE<=1m")
+    assert [one.type for one in filtered.take(change("ADDED", row(ago=60)))] == ["ADDED"]
+    assert [one.type for one in filtered.after(0.1)] == ["DELETED"]
+
+
+def test_the_past_changes_of_an_object_cost_nothing_as_time_passes() -> None:
+    class Counting:
+        on_age, tests = True, 0
+
+        def test(self, *_: object) -> bool:
+            self.tests += 1
+            return False
+
+        def due(self, *_: object) -> float:
+            return 1.0
+
+        def known_to(self, _: object) -> bool:
+            return True
+
+    counting, now = Counting(), NOW
+    filter = Filter([PODS], [counting], (), lambda: now)  # type: ignore[list-item]
+    filter.take(Batch(PODS, [change("MODIFIED", row(), row())] * 50))
+    for second in range(1, 4):
+        now = NOW + timedelta(seconds=2 * second)
+        filter.tick()
+    assert counting.tests == 50 + 3
+
+
 def test_a_column_that_no_type_has_is_an_error_as_soon_as_the_columns_are_known() -> None:
     with pytest.raises(UsageError, match="pods have no column"):
         Filtered("STATSU=x").take(change("ADDED", row()))

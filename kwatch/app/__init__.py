@@ -228,7 +228,8 @@ def _form(query: Query, options: Options) -> Form:
         return TableForm()
     trace = os.urandom(16) if wants & Wants.TRACES else b""
     make = partial(FullForm, query.resource) if wants & Wants.ROWS else ObjectForm
-    return make(managed_fields=options.show_managed_fields, secrets=options.show_secrets, trace=trace)
+    managed_fields = options.show_managed_fields or (options.sink.diff_all and options.sink.output == "diff")
+    return make(managed_fields=managed_fields, secrets=options.show_secrets, trace=trace)
 
 
 def _wants(options: Options) -> Wants:

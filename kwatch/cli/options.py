@@ -97,7 +97,7 @@ OUTPUT = (
     click.option("--timestamps", is_flag=True, help="Print when each event came; in ndjson as \"time\"."),
     click.option("--utc", is_flag=True, help="Print that time as UTC, not in this machine's zone."),
     click.option("--show-unchanged", is_flag=True, help="Print rows in which no printed cell changed, too."),
-    click.option("--diff-all", is_flag=True, help="With -o diff, show resourceVersion, heartbeats and the like, too."),
+    click.option("--diff-all", is_flag=True, help="With -o diff, fold nothing: resourceVersion, heartbeats…"),
     click.option("--show-managed-fields", is_flag=True, help="Keep metadata.managedFields in objects."),
     click.option("--show-secrets", is_flag=True, help="Show the values of Secrets; else they are redacted."),
     click.option("--csv-raw", is_flag=True, help="Leave cells that a spreadsheet would run as they are."),
