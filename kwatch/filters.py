@@ -135,18 +135,19 @@ def parse_where(text: str) -> Where:
         raise _error(text, sign.start(), f'"={value[0]}" is no operator; write "{value[0]}="')
     if not value:
         raise _error(text, start, "a value is missing; write '' for an empty cell")
-    value = _unquoted(text, value, start)
+    value, start = _unquoted(text, value, start)
     if sign[0] in _PATTERNS:
         return Where(text, name, sign[0], value, (), _pattern(text, value, start))
     return Where(text, name, sign[0], value, readings(value))
 
 
-def _unquoted(text: str, value: str, start: int) -> str:
+def _unquoted(text: str, value: str, start: int) -> tuple[str, int]:
+    """The value without its quotes, and where it starts."""
     if value[0] not in "'\"":
-        return value
+        return value, start
     if len(value) < 2 or value[-1] != value[0]:
         raise _error(text, start, f"the quote {value[0]} isn't closed")
-    return value[1:-1]
+    return value[1:-1], start + 1
 
 
 def _pattern(text: str, value: str, start: int) -> re.Pattern[str]:

@@ -132,6 +132,7 @@ def test_an_age_is_the_time_since_the_creation_not_the_servers_cell(text: str, a
         ("STATUS='x", 8, "the quote ' isn't closed"),
         ("NAME=~web-(", 11, "not a regular expression: missing )"),
         ("NAME=~ [", 8, "not a regular expression: unterminated character set"),
+        ("NAME=~'x('", 9, "not a regular expression: missing )"),
         ("NAME=~*", 7, "not a regular expression: nothing to repeat"),
     ],
 )  # fmt: skip
