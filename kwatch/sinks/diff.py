@@ -93,9 +93,11 @@ class DiffSink(QuietSink):
             return [f"{lead}{path}:", *self._lines(lines)]
         old, new = (self._text(value, secret=secret) for value in (one.old, one.new))
         if style:
-            value = self._text(summary(one), secret=secret) if not self._options.diff_all else old or new
+            value = old or new if self._options.diff_all else self._text(summary(one), secret=secret)
+            if value == "{}" != (old or new):  # the path says all of it
+                return [f"{lead}{self._styled(style, path)}"]
             return [f"{lead}{path}: {self._styled(style, self._cut(value, width(path) + 2))}"]
-        if old == new:  # redacted values of one size
+        if secret and old == new:  # redacted values of one size
             new = f"{new[:-1]}, another value>"
         old, new = self._fitted(old, new, taken=width(path) + 2)
         return [f"{lead}{path}: {self._styled('old', old)}{ARROW}{self._styled('new', new)}"]

@@ -53,6 +53,18 @@ def test_a_modified_is_a_block_of_fields_with_old_and_new() -> None:
     )
 
 
+def test_an_item_that_is_nothing_but_its_key_is_told_by_its_path() -> None:
+    old, new = (
+        {"status": {"podIPs": ips, "e": e}} for ips, e in (([{"ip": "10.0.0.1"}], 1), ([{"ip": "10.0.0.2"}], {}))
+    )
+    assert Output().print("MODIFIED", new, old).splitlines()[1:] == [
+        "  - status.podIPs[10.0.0.1]",
+        "  + status.podIPs[10.0.0.2]",
+        "    status.e: 1 → {}",
+    ]
+    assert "  + a: {}\n" in Output().print("MODIFIED", {"a": {}}, {})
+
+
 def test_added_and_deleted_are_a_line_each_with_the_cluster_where_there_are_several() -> None:
     out = Output(show_cluster=True)
     assert out.print("ADDED", {}, query=NODES, name="n1") == "ADDED [prod] node/n1\n"
