@@ -230,9 +230,10 @@ class Filter:
         self._wheres = tuple(wheres)
         self._names = tuple(names)
         self._now = now
-        self._awaited = {query.resource for query in queries}
+        self._first = dict.fromkeys(queries, -1)  # objects of the first list, -1 until it is complete
+        self._awaited = {query.resource for query in self._first}
         self._columns: dict[Resource, tuple[Column, ...]] = {}
-        self._passed: set[Query] = set()
+        self._passed = False
         self._timed = any(where.on_age for where in self._wheres)
         self._known: dict[tuple[Query, Key], _Known] = {}
         self._due: list[tuple[float, int, Query, Key]] = []
@@ -272,14 +273,14 @@ class Filter:
         if self._names and not any(fnmatchcase(change.key[1], pattern) for pattern in self._names):
             return []
         if not self._wheres:
-            return self._counted(query, change)
+            return self._counted(change)
         if change.state.columns is not self._columns.get(query.resource):
             self._learn(query.resource, change.state.columns)
         passed = self._remembering(query, change, now) if self._timed else self._compared(query, change, now)
-        return self._counted(query, passed) if passed else []
+        return self._counted(passed) if passed else []
 
-    def _counted(self, query: Query, change: Change) -> list[Change]:
-        self._passed.add(query)
+    def _counted(self, change: Change) -> list[Change]:
+        self._passed = True
         return [change]
 
     def _test(self, query: Query, key: Key, row: Row, now: datetime) -> bool:
@@ -328,10 +329,15 @@ class Filter:
     def _synced(self, query: Query, signal: Synced) -> list[Signal]:
         if signal.columns and self._wheres:
             self._learn(query.resource, signal.columns)
-        if not signal.first or not signal.objects or query in self._passed:
+        if not signal.first:
             return []
-        count = f"none of {signal.objects:,} objects passes" if signal.objects > 1 else "its one object doesn't pass"
-        return [Notice(f"{query}: {count} {self}; waiting for one that does")]
+        self._first[query] = signal.objects
+        objects = sum(self._first.values())
+        if self._passed or not objects or -1 in self._first.values():
+            return []
+        what = str(query) if len(self._first) == 1 else f"{len(self._first)} watches"
+        count = f"none of {objects:,} objects passes" if objects > 1 else "the one object there is doesn't pass"
+        return [Notice(f"{what}: {count} {self}; waiting for one that does")]
 
     def __str__(self) -> str:
         return " ".join([*(f"--name {name!r}" for name in self._names), *(f"--where {str(w)!r}" for w in self._wheres)])

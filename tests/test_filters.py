@@ -326,7 +326,18 @@ def test_who_sees_nothing_is_told_why() -> None:
     assert notice.endswith(
         ": none of 2 objects passes --name 'web-*' --where 'STATUS=Failed'; waiting for one that does"
     )
+    assert not any(isinstance(one, Notice) for one in Filtered().signals(change("ADDED", row()), Synced("1", 1, True)))
     assert not any(isinstance(one, Notice) for one in Filtered().signals(Synced("1", 0, True, COLUMNS)))
+
+
+def test_of_several_watches_one_notice_says_so_once_all_have_listed() -> None:
+    others = [Query(PODS.resource, namespace) for namespace in ("a", "b")]
+    filter = Filter(others, [parse_where("STATUS=Failed")], (), lambda: NOW)
+    said = []
+    for query in others:
+        [batch] = filter.take(Batch(query, [change("ADDED", row()), Synced("1", 1, True, COLUMNS)]))
+        said.append([one.text for one in batch.signals if isinstance(one, Notice)])
+    assert said == [[], ["2 watches: none of 2 objects passes --where 'STATUS=Failed'; waiting for one that does"]]
 
 
 def test_types_leave_out_the_other_events_and_no_signal() -> None:
