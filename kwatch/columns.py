@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from wcwidth import wcswidth
@@ -123,11 +123,18 @@ def timestamp(now: datetime, *, utc: bool) -> str:
 
 def age(created: str, now: datetime) -> str:
     """How long ago the RFC 3339 time `created` was, in kubectl's form; `<unknown>` where it isn't one."""
+    passed = seconds_since(created, now)
+    return human_duration(int(passed)) if passed is not None else "<unknown>"
+
+
+def seconds_since(time: str, now: datetime) -> float | None:
+    """The seconds from the RFC 3339 time `time` (in UTC, whole seconds or microseconds) until `now`; None where it
+    isn't one."""
     try:
-        then = datetime.strptime(created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        then = datetime.fromisoformat(time.replace("Z", "+00:00"))
     except ValueError:
-        return "<unknown>"
-    return human_duration(int((now - then).total_seconds()))
+        return None
+    return (now - then).total_seconds() if then.tzinfo else None
 
 
 def human_duration(seconds: int) -> str:

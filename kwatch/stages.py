@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from kwatch.model import Batch, Change, Key, Listed, Notice, Query, Signal, Synced
 
@@ -20,6 +20,14 @@ class Stage(Protocol):
 
     def end(self) -> Iterable[Batch]:
         """The run ends: what was held back."""
+
+
+@runtime_checkable
+class Ticking(Protocol):
+    """A stage that may have something to hand on though nothing came."""
+
+    def tick(self) -> Iterable[Batch]:
+        """Called several times a second."""
 
 
 class Opening:

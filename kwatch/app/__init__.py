@@ -5,18 +5,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
 
+from kwatch import events
 from kwatch.app.loop import TICK_SECONDS, Loop
-from kwatch.app.options import Options
+from kwatch.app.options import EventOptions, Options
 from kwatch.app.resources import Listing, list_resources
 from kwatch.app.sources import Outdated, Sources, connections, sources
 from kwatch.app.voice import Voice
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, TimeIsUp, UsageError
-from kwatch.model import Clock, Environment, Notice, Query
+from kwatch.filters import Filter, OfTypes
+from kwatch.model import Change, Clock, Environment, Notice, Query
 from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump
@@ -25,7 +31,7 @@ from kwatch.stages import Opening, Stage
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
 
-__all__ = ["Options", "run", "run_demo", "run_resources", "run_sandbox"]
+__all__ = ["EventOptions", "Options", "run", "run_demo", "run_resources", "run_sandbox"]
 
 
 def run(options: Options, env: Environment) -> ExitCode:
@@ -144,7 +150,7 @@ def _run(
     sink = _sink(options, queries, env)
     try:
         with Pump(queries, lambda query, clock: _watcher(query, options, wanted.connections[query], clock)) as pump:
-            loop = Loop(options, env, [outdated, *_stages(queries, sink)], sink, voice, len(queries))
+            loop = Loop(options, env, [outdated, *_stages(options, wanted, sink)], sink, voice, len(queries))
             return loop.until_ended(pump, started)
     finally:
         sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
@@ -161,8 +167,31 @@ def _check_output(options: Options) -> None:
         raise UsageError(f"-o {output} needs something after it: -o {output}=…")
 
 
-def _stages(queries: Sequence[Query], sink: Sink) -> list[Stage]:
-    return [Opening(queries)] if len(queries) > 1 and not sink.shows_notices else []
+def _stages(options: Options, wanted: Sources, sink: Sink) -> list[Stage]:
+    """What changes pass first stands first."""
+    stages: list[Stage] = []
+    queries = list(wanted.connections)
+    if options.events is not None:
+        rows = bool(_wants(options) & Wants.ROWS)
+        stages.append(events.EventRows(_now, wanted.subjects, rows=rows))
+    if options.wheres or options.name_patterns:
+        stages.append(Filter(queries, options.wheres, options.name_patterns, _now))
+    order = _order(options, queries)
+    if (order or len(queries) > 1) and not sink.shows_notices:
+        stages.append(Opening(queries, order))
+    if options.types:
+        stages.append(OfTypes(options.types))
+    return stages
+
+
+def _order(options: Options, queries: Sequence[Query]) -> Callable[[Query, Change], Any] | None:
+    """How the first screen is sorted: events by time, all else as it comes."""
+    rows = options.events is not None or FORMS[options.sink.output].wants & Wants.ROWS
+    return events.order(queries) if rows and any(events.is_events(query.resource) for query in queries) else None
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
@@ -177,7 +206,8 @@ def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
         show_namespace=namespaced and several,
         show_cluster=any(query.cluster for query in queries),
         show_types=len(types) > 1,
-        live=options.sink.live and len(types) == 1,
+        show_event=options.events is None,
+        live=options.sink.live and len(types) == 1 and not options.types and options.events is None,
     )
     return make(shown, env)
 
@@ -195,8 +225,19 @@ def _watcher(query: Query, options: Options, connection: Connection, clock: Cloc
 
 def _form(query: Query, options: Options) -> Form:
     """The smallest form that gives what the output and the stages need."""
-    wants = FORMS[options.sink.output].wants
-    shown = {"managed_fields": options.show_managed_fields, "secrets": options.show_secrets}
+    wants = _wants(options)
+    if options.events is not None:
+        wants = wants & ~Wants.ROWS | Wants.OBJECTS  # their rows are made here
+    elif wants & Wants.ROWS and events.is_events(query.resource):
+        wants |= Wants.OBJECTS  # their table doesn't say when
     if not wants & Wants.OBJECTS:
         return TableForm()
-    return FullForm(query.resource, **shown) if wants & Wants.ROWS else ObjectForm(**shown)
+    trace = os.urandom(16) if wants & Wants.TRACES else b""
+    make = partial(FullForm, query.resource) if wants & Wants.ROWS else ObjectForm
+    managed_fields = options.show_managed_fields or (options.sink.diff_all and options.sink.output == "diff")
+    return make(managed_fields=managed_fields, secrets=options.show_secrets, trace=trace)
+
+
+def _wants(options: Options) -> Wants:
+    """What the output needs, and the conditions on printed cells."""
+    return FORMS[options.sink.output].wants | (Wants.ROWS if options.wheres else Wants(0))

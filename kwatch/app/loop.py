@@ -11,7 +11,7 @@ from kwatch.errors import ExitCode, KwatchError, NotFound
 from kwatch.model import Batch, Change, Connected, Environment, Listed, Notice, Query, Signal, Synced
 from kwatch.pump import Pump
 from kwatch.sinks import Sink
-from kwatch.stages import Stage
+from kwatch.stages import Stage, Ticking
 
 TICK_SECONDS = 0.1
 """How often the main thread looks at the clock, the terminal and whether its reader is still there."""
@@ -28,6 +28,7 @@ class Loop:
         self._options = options
         self._env = env
         self._stages = stages
+        self._ticking = [(place, one) for place, one in enumerate(stages, start=1) if isinstance(one, Ticking)]
         self._sink = sink
         self._voice = voice
         self._watches = watches
@@ -43,6 +44,7 @@ class Loop:
                 self._end_stages()
                 return ExitCode.OK
             self._take_all(pump, min(TICK_SECONDS, ends - now))
+            self._tick_stages()
             self._sink.tick(time.monotonic())
             self._env.stdout.flush()
             if self._env.stdout_closed():
@@ -65,6 +67,11 @@ class Loop:
         for stage in stages:
             batches = [staged for batch in batches for staged in stage.take(batch)]
         return batches
+
+    def _tick_stages(self) -> None:
+        for place, stage in self._ticking:
+            for batch in self._staged(stage.tick(), self._stages[place:]):
+                self._show(batch)
 
     def _end_stages(self) -> None:
         """What the stages hold back is shown, each one's passing through those after it."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kwatch.cluster.kubeconfig import ConnectionOptions
+from kwatch.filters import Where
+from kwatch.model import ChangeType
 from kwatch.sinks import SinkOptions
+
+
+@dataclass(frozen=True, slots=True)
+class EventOptions:
+    """What `kwatch events` was asked for: events about `subject` (`TYPE/NAME`, "": about anything) and of `types`."""
+
+    subject: str = ""
+    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +31,10 @@ class Options:
     all_namespaces: bool = False
     label_selector: str = ""
     field_selector: str = ""
+    wheres: tuple[Where, ...] = ()
+    name_patterns: tuple[str, ...] = ()
+    types: tuple[ChangeType, ...] = ()
+    events: EventOptions | None = None
     watch_only: bool = False
     watch_list: bool = False
     sink: SinkOptions = field(default_factory=SinkOptions)

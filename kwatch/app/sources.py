@@ -14,6 +14,7 @@ from kwatch.cluster.catalog import Catalog, resolve_types
 from kwatch.cluster.documents import Documents
 from kwatch.cluster.kubeconfig import Connection, kubeconfig, resolve
 from kwatch.errors import ApiError, ConfigError, NotFound, ProtocolError, TransportError, UsageError
+from kwatch.events import selectors
 from kwatch.model import Batch, Environment, Notice, Query, Resource
 from kwatch.pump import RealClock
 
@@ -44,10 +45,11 @@ def catalog(
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What to watch, and where; and what each server was known to serve."""
+    """What to watch, and where; what each server was known to serve; of events, which type they are to be about."""
 
     connections: dict[Query, Connection] = field(default_factory=dict)
     catalogs: dict[Query, Catalog] = field(default_factory=dict)
+    subjects: dict[Query, Resource] = field(default_factory=dict)
 
 
 def sources(
@@ -67,9 +69,12 @@ def sources(
     for index, connection in enumerate(connections):
         try:
             with catalog(connection, folder, ends, tell) as types:
-                for query in _queries(options, connection, types):
+                subject, narrowed = _narrowed(options, types)
+                for query in _queries(narrowed, connection, types):
                     named = replace(query, cluster=connection.context) if several else query
                     found.connections[named], found.catalogs[named] = connection, types
+                    if subject:
+                        found.subjects[named] = subject
         except (ApiError, ConfigError, ProtocolError, TransportError) as error:
             if index + 1 == len(connections) and not found.connections:
                 raise
@@ -112,6 +117,27 @@ def _queries(options: Options, connection: Connection, types: Catalog) -> list[Q
         for resource, name in dict.fromkeys(wanted)
         for namespace in (named if resource.namespaced and not options.all_namespaces else ("",))
     ]
+
+
+def _narrowed(options: Options, types: Catalog) -> tuple[Resource | None, Options]:
+    """For `kwatch events`: what the events are to be about, and the options with the selectors for that."""
+    if options.events is None:
+        return None, options
+    subject, name = _subject(options.events.subject, types) if options.events.subject else (None, "")
+    fields = selectors(subject, name, options.events.types)
+    return subject, replace(options, field_selector=",".join(filter(None, [options.field_selector, *fields])))
+
+
+def _subject(text: str, types: Catalog) -> tuple[Resource, str]:
+    """The type and name that `--for TYPE/NAME` means."""
+    kind, _, name = text.partition("/")
+    usage = UsageError(f'"{text}": --for takes TYPE/NAME, as pod/web-0')
+    if not kind or not name or set(name) & set("/,=\\") or "," in kind:
+        raise usage
+    found = resolve_types(kind, types)
+    if len(found) != 1:  # a category
+        raise usage
+    return found[0], name
 
 
 def _what(options: Options, types: Catalog) -> list[tuple[Resource, str]]:

@@ -12,6 +12,7 @@ import click
 from kwatch import __version__
 from kwatch.cli import process
 from kwatch.cli.commands.demo import demo
+from kwatch.cli.commands.events import events
 from kwatch.cli.commands.resources import resources
 from kwatch.cli.commands.sandbox import sandbox
 from kwatch.cli.commands.watch import watch
@@ -55,7 +56,7 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (watch, demo, sandbox, resources):
+for command in (watch, events, demo, sandbox, resources):
     cli.add_command(command)
 
 

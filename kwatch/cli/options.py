@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kwatch.cli.parameters import Cookie, Header, Line, duration, names
+from kwatch.cli.parameters import Condition, Cookie, Header, Line, duration, event_types, names
 
 if TYPE_CHECKING:
     from kwatch.app import Options
@@ -93,10 +93,21 @@ SELECTION = (
     click.option("--chunk-size", metavar="N", type=click.IntRange(min=0), default=500, show_default=True,
                  help="List so many objects at a time; 0 lists them all at once."),
 )  # fmt: skip
+FILTERS = (
+    click.option("--where", metavar="COND", type=Condition(), multiple=True,
+                 help="Only what a printed column says: 'STATUS!=Running', 'READY<50%', 'AGE>1h'; "
+                      "with = != =~ !~ > >= < <=. Repeatable: all must hold."),
+    click.option("--name", metavar="GLOB", multiple=True,
+                 help="Only objects whose name matches, as 'web-*'. Repeatable: any of them."),
+)  # fmt: skip
+TYPES = (
+    click.option("--types", metavar="TYPES", type=event_types, multiple=True,
+                 help="Show these events alone: ADDED,MODIFIED,DELETED."),
+)  # fmt: skip
 KUBECTL = (click.option("-w", "--watch", "_", is_flag=True, expose_value=False, hidden=True),)
 """What kubectl's users type out of habit, and kwatch does anyway."""
 OUTPUT = (
-    click.option("-o", "--output", metavar="FORM", default="", help="table, wide, ndjson, jsonl or csv."),
+    click.option("-o", "--output", metavar="FORM", default="", help="table, wide, ndjson, jsonl, csv or diff."),
     click.option("--no-live", is_flag=True,
                  help="On a terminal, print a row an event in place of the live table."),
     click.option("--no-headers", is_flag=True, help="Print no header."),
@@ -106,6 +117,7 @@ OUTPUT = (
     click.option("--timestamps", is_flag=True, help="Print when each event came; in ndjson as \"time\"."),
     click.option("--utc", is_flag=True, help="Print that time as UTC, not in this machine's zone."),
     click.option("--show-unchanged", is_flag=True, help="Print rows in which no printed cell changed, too."),
+    click.option("--diff-all", is_flag=True, help="With -o diff, fold nothing: resourceVersion, heartbeats…"),
     click.option("--show-managed-fields", is_flag=True, help="Keep metadata.managedFields in objects."),
     click.option("--show-secrets", is_flag=True, help="Show the values of Secrets; else they are redacted."),
     click.option("--csv-raw", is_flag=True, help="Leave cells that a spreadsheet would run as they are."),
@@ -156,6 +168,9 @@ def to_options(given: dict[str, Any]) -> Options:
         namespaces=tuple(name for group in given.pop("namespace") for name in group),
         label_selector=given.pop("selector"),
         sink=sink,
+        wheres=tuple(given.pop("where", ())),
+        name_patterns=tuple(given.pop("name", ())),
+        types=tuple(kind for group in given.pop("types", ()) for kind in group),
         contexts=contexts,
         connection=connection,
         **given,

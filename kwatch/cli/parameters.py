@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from kwatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from kwatch.filters import Where
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _DURATION = re.compile(rf"(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?")
@@ -34,6 +39,41 @@ class Line(click.types.StringParamType):
     """Text as it is, blanks and commas included. Its variable has one a line."""
 
     envvar_list_splitter = "\n"
+
+
+class Condition(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`STATUS!=Running` as a Where. Its variable has one a line."""
+
+    name = "condition"
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Where:
+        """Refuse what isn't a condition, with the place where it goes wrong."""
+        from kwatch.filters import Where, parse_where
+
+        try:
+            return value if isinstance(value, Where) else parse_where(str(value))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+def event_types(text: str) -> tuple[str, ...]:
+    """`added,DELETED` as the API writes them. Raises click's BadParameter for another word."""
+    parts = names(text.upper())
+    if strange := [part for part in parts if part not in EVENT_TYPES]:
+        raise click.BadParameter(f'"{strange[0]}" is none of {", ".join(EVENT_TYPES)}')
+    return parts
+
+
+def kinds_of_events(text: str) -> tuple[str, ...]:
+    """`normal,Warning` as events carry it. Raises click's BadParameter for another word."""
+    parts = tuple(part.capitalize() for part in names(text))
+    if any(part not in ("Normal", "Warning") for part in parts):
+        raise click.BadParameter("valid are Normal and Warning")
+    return parts
+
+
+EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED")
 
 
 class Header(click.ParamType):  # type: ignore[type-arg,unused-ignore]

@@ -7,6 +7,7 @@ session is the same for both. https://kubernetes.io/docs/reference/using-api/api
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
 from kwatch.errors import MalformedFrame
@@ -75,9 +76,10 @@ class ObjectForm:
     parameters: Mapping[str, str] = {}
     columns: tuple[Column, ...] = ()
 
-    def __init__(self, *, managed_fields: bool = False, secrets: bool = False) -> None:
+    def __init__(self, *, managed_fields: bool = False, secrets: bool = False, trace: bytes = b"") -> None:
         self._managed_fields = managed_fields
         self._secrets = secrets
+        self._trace = trace
 
     def of_frame(self, frame: Frame) -> list[Item]:
         """The one object of the event, kind and apiVersion first, as the server sends it."""
@@ -110,7 +112,7 @@ class ObjectForm:
 
     def _item(self, value: dict[str, Any]) -> Item:
         metadata = _metadata(value)
-        _strip(value, metadata, self._managed_fields, self._secrets)
+        _strip(value, metadata, self._managed_fields, self._secrets, self._trace)
         document = Document(encode(value))  # not the value: decoded, it takes five times the memory
         return Item(_key(metadata), str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), document)
 
@@ -182,11 +184,14 @@ class FullForm(TableForm):
 
     parameters: Mapping[str, str] = {"includeObject": "Object"}
 
-    def __init__(self, resource: Resource, *, managed_fields: bool = False, secrets: bool = False) -> None:
+    def __init__(
+        self, resource: Resource, *, managed_fields: bool = False, secrets: bool = False, trace: bytes = b""
+    ) -> None:
         super().__init__()
         self._kind = {"kind": resource.kind, "apiVersion": resource.api_version}
         self._managed_fields = managed_fields
         self._secrets = secrets
+        self._trace = trace
 
     def of_frame(self, frame: Frame) -> list[Item]:
         """As rows, each with its object; decoded again where that changed a number or a character."""
@@ -213,7 +218,7 @@ class FullForm(TableForm):
 
     def _document(self, value: dict[str, Any], metadata: dict[str, Any]) -> Document:
         whole = {**self._kind, **value}
-        _strip(whole, metadata, self._managed_fields, self._secrets)
+        _strip(whole, metadata, self._managed_fields, self._secrets, self._trace)
         return Document(encode(whole))
 
 
@@ -243,26 +248,33 @@ def _metadata(value: Any) -> dict[str, Any]:
     return metadata
 
 
-def _strip(value: dict[str, Any], metadata: dict[str, Any], managed_fields: bool, secrets: bool) -> None:
-    """Leave out what isn't to be shown."""
+def _strip(value: dict[str, Any], metadata: dict[str, Any], managed_fields: bool, secrets: bool, trace: bytes) -> None:
+    """Leave out what isn't to be shown. With `trace`, a random key, redacted values are told apart by a keyed hash
+    that means nothing outside of this run: a diff must see that a secret changed without holding it."""
     if not managed_fields:
         metadata.pop("managedFields", None)
     if not secrets and value.get("kind") == "Secret":
-        _redact(value, metadata)
+        _redact(value, metadata, trace)
 
 
-def _redact(secret: dict[str, Any], metadata: dict[str, Any]) -> None:
+def _redact(secret: dict[str, Any], metadata: dict[str, Any], trace: bytes) -> None:
     """Replace a Secret's values and the copy of them that `kubectl apply` leaves (protocol.md, Security 6)."""
     for part, size in _SECRET_PARTS.items():
         if isinstance(values := secret.get(part), dict):
-            secret[part] = {name: _redacted(size(str(value))) for name, value in values.items()}
+            secret[part] = {name: _redacted(size(str(value)), str(value), trace) for name, value in values.items()}
     annotations = metadata.get("annotations")
     if isinstance(annotations, dict) and LAST_APPLIED in annotations:
-        annotations[LAST_APPLIED] = _redacted(_plain_size(str(annotations[LAST_APPLIED])))
+        text = str(annotations[LAST_APPLIED])
+        annotations[LAST_APPLIED] = _redacted(_plain_size(text), text, trace)
 
 
-def _redacted(size: int) -> str:
-    return f"<redacted, {size} bytes>"
+TRACE = r" #[0-9a-f]{16}(?=>)"
+"""What tells redacted values apart; not to be shown."""
+
+
+def _redacted(size: int, text: str, trace: bytes) -> str:
+    mark = f" #{blake2b(text.encode(errors='replace'), key=trace, digest_size=8).hexdigest()}" if trace else ""
+    return f"<redacted, {size} bytes{mark}>"
 
 
 def _plain_size(text: str) -> int:

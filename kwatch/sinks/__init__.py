@@ -36,13 +36,15 @@ class Sink(Protocol):
 class SinkOptions:
     """What the command line says about the output. `template` is what follows `=` in `-o`, or the named file's text.
 
-    `show_cluster`, `show_namespace` and `show_types` ask for the columns that tell several of them apart.
+    `show_cluster`, `show_namespace` and `show_types` ask for the columns that tell several of them apart;
+    `show_event` for what happened to each.
     """
 
     output: str = ""
     template: str = ""
     live: bool = True
     headers: bool = True
+    show_event: bool = True
     show_cluster: bool = False
     show_namespace: bool = False
     show_types: bool = False
@@ -79,6 +81,8 @@ class Wants(Flag):
     ROWS = auto()
     OBJECTS = auto()
     BOTH = ROWS | OBJECTS
+    TRACES = auto()
+    """Redacted values that can be told apart."""
 
 
 class Form(NamedTuple):
@@ -116,6 +120,12 @@ def _csv(options: SinkOptions, env: Environment) -> Sink:
     return CsvSink(options, env)
 
 
+def _diff(options: SinkOptions, env: Environment) -> Sink:
+    from kwatch.sinks.diff import DiffSink
+
+    return DiffSink(options, env)
+
+
 FORMS: dict[str, Form] = {
     "": Form(_table, Wants.ROWS),
     "table": Form(_table, Wants.ROWS),
@@ -123,5 +133,6 @@ FORMS: dict[str, Form] = {
     "ndjson": Form(_ndjson, Wants.OBJECTS),
     "jsonl": Form(_ndjson, Wants.OBJECTS),
     "csv": Form(_csv, Wants.ROWS),
+    "diff": Form(_diff, Wants.OBJECTS | Wants.TRACES),
 }
 """`-o` to the sink that prints it."""

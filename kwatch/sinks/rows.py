@@ -73,7 +73,7 @@ class RowSink(QuietSink):
 
     def _chosen(self, event: str, cluster: str, namespace: str, kind: str) -> list[str]:
         options = self._options
-        leading = [event]
+        leading = [event] if options.show_event else []
         if options.show_cluster:
             leading.append(cluster)
         if options.show_namespace:

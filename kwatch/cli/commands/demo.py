@@ -6,7 +6,18 @@ from typing import Any
 
 import click
 
-from kwatch.cli.options import COMMAND_CONTEXT, ENDING, NOTICES, OUTPUT, SELECTION, options_of, scenario, to_options
+from kwatch.cli.options import (
+    COMMAND_CONTEXT,
+    ENDING,
+    FILTERS,
+    NOTICES,
+    OUTPUT,
+    SELECTION,
+    TYPES,
+    options_of,
+    scenario,
+    to_options,
+)
 from kwatch.cli.process import environment
 
 
@@ -14,7 +25,7 @@ from kwatch.cli.process import environment
 @click.argument("type", default="pods")
 @click.argument("names", nargs=-1)
 @scenario("rollout")
-@options_of(SELECTION, OUTPUT, ENDING, NOTICES)
+@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, NOTICES)
 def demo(scenario: str, **options: Any) -> int:
     """The same watch, against an API server inside this process: no cluster needed.
 

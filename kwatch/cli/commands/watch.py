@@ -10,10 +10,12 @@ from kwatch.cli.options import (
     COMMAND_CONTEXT,
     CONNECTION,
     ENDING,
+    FILTERS,
     KUBECTL,
     NOTICES,
     OUTPUT,
     SELECTION,
+    TYPES,
     options_of,
     to_options,
 )
@@ -23,7 +25,7 @@ from kwatch.cli.process import environment
 @click.command(context_settings=COMMAND_CONTEXT)
 @click.argument("type")
 @click.argument("names", nargs=-1)
-@options_of(SELECTION, OUTPUT, ENDING, CONNECTION, NOTICES, KUBECTL)
+@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, CONNECTION, NOTICES, KUBECTL)
 def watch(**options: Any) -> int:
     """Watch objects of TYPE: all of a namespace, or the NAMES given.
 
