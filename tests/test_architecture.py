@@ -16,6 +16,8 @@ LAYERS = {
     "kwatch.model": 0,
     "kwatch.text": 0,
     "kwatch.columns": 1,
+    "kwatch.gotext": 1,
+    "kwatch.jsonpath": 1,
     "kwatch.retry": 1,
     "kwatch.stages": 1,
     "kwatch.store": 1,
@@ -52,6 +54,7 @@ ALLOWED = {
     "yaml": {"kwatch.cluster"},
     "threading": {"kwatch.pump", "kwatch.sandbox", "kwatch.cli", "kwatch.cluster"},
     "tabulate": {"kwatch.sinks"},
+    "jsonpath": {"kwatch.jsonpath"},
 }
 """Who may import what; `cli` has a thread for a last flush that must not block, `cluster` a lock that keeps
 reader threads from running a credential plugin twice, and a thread that ends a discovery in time."""
