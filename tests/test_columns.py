@@ -34,7 +34,8 @@ def test_an_age_counts_from_the_creation_and_is_unknown_without_one() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("Running", "Running"), (4, "4"), (4.0, "4"), (0.5, "0.5"), (True, "true"), (None, "<nil>"), ("<none>", "<none>"),
+    [("Running", "Running"), (4, "4"), (4.0, "4"), (0.5, "0.5"), (1.5e6, "1.5e+06"),
+     (True, "true"), (None, ""), ("<none>", "<none>"),
      ("first\nsecond", "first..."), ("\x1b[31mred\x9b0m", "[31mred0m"), ("a\u202eb", "ab"), ("漢字 🚀", "漢字 🚀")],
 )  # fmt: skip
 def test_cells_are_printed_as_kubectl_does_and_inert(value: object, text: str) -> None:

@@ -1,4 +1,4 @@
-"""kubectl's JSONPath: what templates print, and where a bad one is wrong. The expected texts are what kubectl 1.32 prints."""
+"""kubectl's JSONPath: what templates print (as kubectl 1.32 does), and where a bad one is wrong."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from kwatch import jsonpath
 from kwatch.errors import UsageError
-from kwatch.jsonpath import compile, relaxed
+from kwatch.jsonpath import relaxed
 
 POD: dict[str, Any] = {
     "kind": "Pod",
@@ -60,7 +61,7 @@ POD: dict[str, Any] = {
     ],
 )  # fmt: skip
 def test_a_template_prints_what_kubectl_prints(template: str, text: str) -> None:
-    assert compile(template).render(POD) == text
+    assert jsonpath.compile(template).render(POD) == text
 
 
 @pytest.mark.parametrize(
@@ -74,30 +75,30 @@ def test_a_template_prints_what_kubectl_prints(template: str, text: str) -> None
     ],
 )
 def test_what_is_written_for_a_list_works_on_one_object(template: str) -> None:
-    assert compile(template).render(POD).startswith("web-0")
+    assert jsonpath.compile(template).render(POD).startswith("web-0")
 
 
 def test_items_that_an_object_has_itself_are_its_items() -> None:
     query = relaxed(".items[*]")
     assert query.values({"items": ["a", "b"]}) == ["a", "b"]
-    assert compile("{range .spec[*]}{.items}{end}").render({"spec": [{"items": "own"}, {}]}) == "own"
+    assert jsonpath.compile("{range .spec[*]}{.items}{end}").render({"spec": [{"items": "own"}, {}]}) == "own"
 
 
 def test_a_comparison_of_different_types_selects_nothing_where_kubectl_ends() -> None:
-    assert compile('{.spec.containers[?(@.port=="80")].name}').render(POD) == ""
-    assert compile("{.spec.containers[?(@.port>79.5)].name}").render(POD) == "web"
-    assert compile("{.spec.containers[7].name}").render(POD) == ""
+    assert jsonpath.compile('{.spec.containers[?(@.port=="80")].name}').render(POD) == ""
+    assert jsonpath.compile("{.spec.containers[?(@.port>79.5)].name}").render(POD) == "web"
+    assert jsonpath.compile("{.spec.containers[7].name}").render(POD) == ""
 
 
 def test_values_that_look_like_json_are_text() -> None:
-    assert compile("{range .data.*}{@}{.a}{..a}{end}").render({"data": {"x": '{"a": 1}'}}) == '{"a": 1}'
+    assert jsonpath.compile("{range .data.*}{@}{.a}{..a}{end}").render({"data": {"x": '{"a": 1}'}}) == '{"a": 1}'
 
 
 def test_an_object_nested_without_end_selects_nothing() -> None:
     value: dict[str, Any] = {}
     for _ in range(400):
         value = {"a": value}
-    assert compile("{..name}").render(value) == ""
+    assert jsonpath.compile("{..name}").render(value) == ""
 
 
 @pytest.mark.parametrize("path", ["metadata.name", ".metadata.name", "{metadata.name}", "{.metadata.name}"])
@@ -133,7 +134,7 @@ def test_a_single_path_is_taken_with_and_without_dot_and_braces(path: str) -> No
 )  # fmt: skip
 def test_a_bad_template_is_refused_with_the_place(template: str, character: int, why: str) -> None:
     with pytest.raises(UsageError) as error:
-        compile(template)
+        jsonpath.compile(template)
     assert f"character {character}, " in str(error.value)
     assert why in str(error.value)
 

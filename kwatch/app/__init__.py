@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import Options
@@ -21,6 +22,7 @@ from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump
 from kwatch.sinks import FORMS, Sink, Wants, make
+from kwatch.sorting import order
 from kwatch.stages import Opening, Stage
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
@@ -107,6 +109,7 @@ def _sandbox(port: int, scenario: str, options: Mapping[str, float]) -> Iterator
 
 def _watch(options: Options, connections: Sequence[Connection], env: Environment, voice: Voice) -> ExitCode:
     _check_output(options)
+    options = _prepared(options, env)
     started = time.monotonic()
     for connection in connections:
         voice.keep(connection)
@@ -144,7 +147,7 @@ def _run(
     sink = _sink(options, queries, env)
     try:
         with Pump(queries, lambda query, clock: _watcher(query, options, wanted.connections[query], clock)) as pump:
-            loop = Loop(options, env, [outdated, *_stages(queries, sink)], sink, voice, len(queries))
+            loop = Loop(options, env, [outdated, *_stages(options, queries, sink)], sink, voice, len(queries))
             return loop.until_ended(pump, started)
     finally:
         sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
@@ -161,8 +164,32 @@ def _check_output(options: Options) -> None:
         raise UsageError(f"-o {output} needs something after it: -o {output}=…")
 
 
-def _stages(queries: Sequence[Query], sink: Sink) -> list[Stage]:
-    return [Opening(queries)] if len(queries) > 1 and not sink.shows_notices else []
+def _prepared(options: Options, env: Environment) -> Options:
+    """The output's template read and tried, so that a bad one is refused before anything is asked of a server; and
+    whether there is colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    output, template = options.sink.output, options.sink.template
+    terminal = env.stdout_is_terminal and env.variables.get("TERM", "dumb") != "dumb"
+    color = options.color == "always" or (options.color == "auto" and terminal and not env.variables.get("NO_COLOR"))
+    if output.endswith("-file"):
+        template = _read(template)
+    sink = replace(options.sink, template=template, color=color)
+    if FORMS[output].takes_template:
+        make(sink, env)
+    return replace(options, sink=sink)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can't be read: {getattr(error, 'strerror', None) or 'it is not text'}") from error
+
+
+def _stages(options: Options, queries: Sequence[Query], sink: Sink) -> list[Stage]:
+    if sink.shows_notices:
+        return []
+    sorting = order(options.sink.sort_by).key if options.sink.sort_by else None
+    return [Opening(queries, sorting)] if sorting or len(queries) > 1 else []
 
 
 def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
@@ -190,6 +217,8 @@ def _watcher(query: Query, options: Options, connection: Connection, clock: Cloc
 def _form(query: Query, options: Options) -> Form:
     """The smallest form that gives what the output and the stages need."""
     wants = FORMS[options.sink.output].wants
+    if options.sink.sort_by:
+        wants |= Wants.ROWS if order(options.sink.sort_by).of_rows else Wants.OBJECTS
     shown = {"managed_fields": options.show_managed_fields, "secrets": options.show_secrets}
     if not wants & Wants.OBJECTS:
         return TableForm()
