@@ -81,7 +81,7 @@ class Layout:
         place = age_index(columns)
         self._age = self._indexes.index(place) if place in self._indexes else -1
         named = (place for place, index in enumerate(self._indexes) if columns[index].format == "name")
-        self.name_place = next(named, 0)
+        self.name_place = next(named, -1)
         self.headings = [heading(columns[index]) for index in self._indexes]
         self.headings += [one_line(key).rpartition("/")[2].upper() for key in view.label_columns]
         self.headings += ["LABELS"] * view.labels
@@ -107,9 +107,9 @@ class Layout:
         return [cells[index] if index < len(cells) else None for place, index in places if place != self._age]
 
     def _label_cells(self, labels: Mapping[str, str]) -> list[str]:
-        found = [cell(labels.get(key, NONE)) for key in self._view.label_columns]
+        found = [cell(labels.get(key, "")) for key in self._view.label_columns]
         if self._view.labels:
-            found.append(inert(",".join(f"{key}={labels[key]}" for key in sorted(labels))) or NONE)
+            found.append(inert(",".join(sorted(f"{key}={value}" for key, value in labels.items()))) or NONE)
         return found
 
 

@@ -1,7 +1,7 @@
 """`--sort-by`: the order of the first screen, by a JSONPath or by a printed column.
 
-As k8s.io/kubectl/pkg/cmd/get/sorter.go: quantities and numbers by value, text in natural order (web-2 before web-10),
-what isn't there first. Beyond kubectl a column's name is taken, and its ages and counts are compared as such.
+As k8s.io/kubectl/pkg/cmd/get/sorter.go: numbers and quantities by value, other text by its characters, what
+isn't there first. Beyond kubectl a column's name is taken, and its ages and counts are compared as such.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from kwatch.model import Change, Column, Query
 from kwatch.text import brief
 
 _COLUMN = re.compile(r"[A-Za-z][\w ()/-]*")
-_DIGITS = re.compile(r"(\d+)")
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([KMGTPE]i|[numkMGTPE])?")
 _FACTORS = {
     **{unit: Decimal(1024) ** (power + 1) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))},
@@ -63,7 +62,7 @@ def _value(value: Any) -> tuple[int, Any]:
         return 1, Decimal(value)
     text = value if isinstance(value, str) else json_line(value)
     match = _QUANTITY.fullmatch(text)
-    return (1, Decimal(match[1]) * _FACTORS[match[2] or ""]) if match else (2, _natural(text))
+    return (1, Decimal(match[1]) * _FACTORS[match[2] or ""]) if match else (2, text)
 
 
 def _cell(row: Any, name: str) -> tuple[int, Any]:
@@ -88,13 +87,6 @@ def _place(columns: tuple[Column, ...], name: str) -> int:
         known = brief(", ".join(names))
         raise UsageError(f'--sort-by: there is no column "{name}" among {known}; a JSONPath begins with a dot')
     return names.index(name)
-
-
-def _natural(text: str) -> tuple[Any, ...]:
-    """Digits before other characters, runs of them by value, of equal ones that with fewer zeros first."""
-    return tuple(
-        (0, int(part), len(part)) if part.isdecimal() else (1, part, 0) for part in _DIGITS.split(text) if part
-    )
 
 
 class _Younger(str):

@@ -87,7 +87,7 @@ class RowSink(QuietSink):
 
     def _named(self, query: Query, cells: list[str], place: int) -> list[str]:
         """With --show-kind the name is `pod/web-0`, as kubectl prints it."""
-        if self._options.show_kind and cells:
+        if self._options.show_kind and place >= 0:
             cells[place] = f"{query.resource.reference}/{cells[place]}"
         return cells
 

@@ -325,11 +325,11 @@ def test_labels_as_columns_as_kubectl_prints_them() -> None:
     state = row("a")._replace(labels={"tier": "db", "app.kubernetes.io/name": "web"})
     out = Output(show_labels=True, label_columns=("app.kubernetes.io/name", "zone"))
     assert out.print(change("ADDED", state)).splitlines() == [
-        "EVENT   NAME   STATUS    AGE   NAME   ZONE     LABELS",
-        "ADDED   a      Running   5s    web    <none>   app.kubernetes.io/name=web,tier=db",
+        "EVENT   NAME   STATUS    AGE   NAME   ZONE   LABELS",
+        "ADDED   a      Running   5s    web           app.kubernetes.io/name=web,tier=db",
     ]
     relabelled = change("MODIFIED", state._replace(labels={"tier": "db"}), old=state)
-    assert out.print(relabelled) == "MODIFIED   a      Running   5s    <none>   <none>   tier=db\n"
+    assert out.print(relabelled) == "MODIFIED   a      Running   5s                  tier=db\n"
 
 
 def test_show_kind_names_the_type_before_the_name() -> None:
