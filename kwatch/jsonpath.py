@@ -181,7 +181,7 @@ _RELAXED = re.compile(r"\{\.?([^{}]+)\}|\.?([^{}]+)")
 _FIELD = re.compile(r"(?:\\.|[^\s.,\[\]$@{}\\])*")
 _WORD = re.compile(r"[^\W\d][^\s.,\[\]$@{}]*")
 _KEYWORD = re.compile(r"(?:range|end)(?=[\s.,\[\]$@{}]|$)")
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{0,18})?")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'")
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5}|[0-7]{3}|[abfnrtv\\'\"])|\\")
 _LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}

@@ -20,14 +20,14 @@ from kwatch.model import Change, Column, Query
 from kwatch.text import brief
 
 _COLUMN = re.compile(r"[A-Za-z][\w ()/-]*")
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([KMGTPE]i|[numkMGTPE])?")
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)([KMGTPE]i|[numkMGTPE])?")
 _FACTORS = {
     **{unit: Decimal(1024) ** (power + 1) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))},
     **{
         unit: Decimal(1000) ** power for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)
     },
 }
-_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile("".join(rf"(?:(\d{{1,18}}){unit})?" for unit in "ydhms"))
 _SECONDS = (31536000, 86400, 3600, 60, 1)
 _COUNT = re.compile(r"(\d+)(?: \(.*\)|%)?")
 

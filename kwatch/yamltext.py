@@ -67,7 +67,7 @@ def _compare_numbers(first: str, second: str, place: int) -> int:
     """The digits from `place` on, by value and then by length; zeros count where other digits come before them."""
     before = re.search(r"\d*$", first[:place])
     lead = "1" if "0" in (first[place], second[place]) and before and before[0].strip("0") else ""
-    runs = [re.match(r"\d*", key[place:]) for key in (first, second)]
+    runs = [re.match(r"\d{0,18}", key[place:]) for key in (first, second)]
     one, other = (lead + (run[0] if run else "") for run in runs)
     return int(one or 0) - int(other or 0) or len(one) - len(other)
 

@@ -33,14 +33,17 @@ class DocumentSink(QuietSink):
 
 def json_sink(options: SinkOptions, env: Environment) -> DocumentSink:
     """kubectl's indented JSON; with the type of event a line, as kubectl then has it."""
-    event = printed_object(options)
     if options.output_watch_events:
-        return DocumentSink(env, lambda _, change: f"{gotext.json_line(event(change))}\n".encode(), inert_json)
+        return DocumentSink(env, _event_line, inert_json)
 
     def document(_: Query, change: Change) -> bytes:
         return f"{gotext.json_lines(change.state.object, change.state.encoded)}\n".encode()
 
     return DocumentSink(env, document, inert_json)
+
+
+def _event_line(_: Query, change: Change) -> bytes:
+    return f'{{"type":"{change.type}","object":{gotext.json_line(change.state.object)}}}\n'.encode()
 
 
 def name_sink(options: SinkOptions, env: Environment) -> DocumentSink:

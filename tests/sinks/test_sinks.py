@@ -109,6 +109,34 @@ def test_a_row_may_have_more_or_fewer_cells_than_columns() -> None:
     assert out.print(change("ADDED", Row(COLUMNS, ("a",), "", {}))) == "ADDED   a               <unknown>\n"
 
 
+def test_on_a_terminal_long_cells_and_lines_are_cut_and_in_a_pipe_never() -> None:
+    long = change("ADDED", row("n" * 31, "s" * 100))
+    lines = Output(live=False, terminal=True, size=(60, 24)).print(long).splitlines()
+    assert lines[1] == f"ADDED   {'n' * 29}…   {'s' * 18}…"
+    assert "n" * 31 + "   " + "s" * 100 + "   5s" in Output(live=False).print(long)
+
+
+def test_wide_characters_are_cut_between_not_amid() -> None:
+    lines = Output(live=False, terminal=True, size=(40, 24)).print(change("ADDED", row("漢字" * 20))).splitlines()
+    assert lines[1] == f"ADDED   {'漢字' * 4}漢…   Running  …"
+
+
+def test_with_colour_the_event_alone_has_one() -> None:
+    out = Output(color=True, timestamps=True, utc=True)
+    header, line = out.print(change("DELETED", row("ADDED"))).splitlines()
+    assert re.match("TIME +EVENT +NAME", header)
+    assert re.fullmatch(r"\S+Z   \x1b\[31mDELETED\x1b\[0m   ADDED   Running   5s", line)
+    assert "\x1b" not in Output().print(change("DELETED", row("a")))
+
+
+def test_the_kind_stands_before_the_name_wherever_the_name_is() -> None:
+    columns = (Column("Last Seen"), Column("Name", format="name"))
+    state = Row(columns, ("5m", "web"), "", {})
+    assert Output(show_kind=True).print(change("ADDED", state)).endswith("ADDED   5m          pod/web\n")
+    hidden = Row((Column("Last Seen"), Column("Name", format="name", priority=1)), ("5m", "web"), "", {})
+    assert Output(show_kind=True).print(change("ADDED", hidden)).endswith("ADDED   5m\n")
+
+
 def test_no_headers() -> None:
     assert Output(headers=False).print(change("ADDED", row("a"))) == "ADDED   a     Running   5s\n"
 
