@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -143,3 +145,10 @@ def test_a_bad_template_is_refused_with_the_place(template: str, character: int,
 def test_what_is_not_one_path_is_refused(path: str) -> None:
     with pytest.raises(UsageError, match="is not one JSONPath"):
         relaxed(path)
+
+
+def test_a_chain_of_fields_needs_no_library() -> None:
+    script = (
+        "import sys, kwatch.jsonpath as j; j.compile('{.a.b}'); j.relaxed('a.b'); assert 'jsonpath' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

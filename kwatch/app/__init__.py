@@ -165,8 +165,8 @@ def _check_output(options: Options) -> None:
 
 
 def _prepared(options: Options, env: Environment) -> Options:
-    """The output's template read and tried, so that a bad one is refused before anything is asked of a server; and
-    whether there is colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    """The output's template read, and tried with --sort-by, so that a bad one is refused before anything is asked of a
+    server; and whether there is colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
     output, template = options.sink.output, options.sink.template
     terminal = env.stdout_is_terminal and env.variables.get("TERM", "dumb") != "dumb"
     color = options.color == "always" or (options.color == "auto" and terminal and not env.variables.get("NO_COLOR"))
@@ -175,6 +175,8 @@ def _prepared(options: Options, env: Environment) -> Options:
     sink = replace(options.sink, template=template, color=color)
     if FORMS[output].takes_template:
         make(sink, env)
+    if sink.sort_by:
+        order(sink.sort_by)
     return replace(options, sink=sink)
 
 
