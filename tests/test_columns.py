@@ -29,7 +29,7 @@ def test_durations_have_kubectls_form(seconds: int, text: str) -> None:
 def test_an_age_counts_from_the_creation_and_is_unknown_without_one() -> None:
     now = datetime(2026, 11, 22, 10, 0, 42, tzinfo=timezone.utc)
     assert age("2026-11-22T09:57:00Z", now) == "3m42s"
-    assert age("", now) == "<unknown>"
+    assert [age(odd, now) for odd in ("", "2026-11-22", "2026-11-22T09:57:00", "soon")] == ["<unknown>"] * 4
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from kwatch.yamltext import in_order, means_itself
 
 _TEXT = "tag:yaml.org,2002:str"
 _MAP = "tag:yaml.org,2002:map"
+_LIST = "tag:yaml.org,2002:seq"
 
 
 class YamlSink(QuietSink):
@@ -36,7 +37,7 @@ class YamlSink(QuietSink):
 
 def encoded(value: Any) -> bytes:
     """The YAML document of a JSON value."""
-    text: bytes = yaml.dump(value, Dumper=_Dumper, encoding="utf-8", allow_unicode=True)
+    text: bytes = yaml.serialize(_node(value), Dumper=_Dumper, encoding="utf-8", allow_unicode=True)
     return text
 
 
@@ -45,29 +46,21 @@ class _Dumper(yaml.CSafeDumper):
 
     yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012 - PyYAML's own way
 
-    def ignore_aliases(self, data: Any) -> bool:
-        """The same value twice is written twice."""
-        return True
+
+def _node(value: Any) -> yaml.Node:
+    if isinstance(value, str):
+        return yaml.ScalarNode(_TEXT, value, style="|" if "\n" in value else None if means_itself(value) else '"')
+    if isinstance(value, dict):
+        return yaml.MappingNode(_MAP, [(_node(key), _node(value[key])) for key in in_order(tuple(value))])
+    if isinstance(value, list):
+        return yaml.SequenceNode(_LIST, [_node(item) for item in value])
+    return yaml.ScalarNode(_TEXT, _number(value) if isinstance(value, float) else _plain(value))
 
 
-def _mapping(dumper: _Dumper, value: dict[str, Any]) -> yaml.Node:
-    return dumper.represent_mapping(_MAP, [(key, value[key]) for key in in_order(tuple(value))])
-
-
-def _text(dumper: _Dumper, value: str) -> yaml.Node:
-    style = "|" if "\n" in value else None if means_itself(value) else '"'
-    return dumper.represent_scalar(_TEXT, value, style)
-
-
-def _float(dumper: _Dumper, value: float) -> yaml.Node:
+def _number(value: float) -> str:
     """kubectl's YAML is made of its JSON, in which a whole float has become an integer."""
-    whole = value.is_integer() and abs(value) < 1 << 64
-    return dumper.represent_scalar(_TEXT, json_number(value or 0.0) if whole else general(value))
+    return json_number(value or 0.0) if value.is_integer() and abs(value) < 1 << 64 else general(value)
 
 
-_Dumper.add_representer(dict, _mapping)
-_Dumper.add_representer(str, _text)
-_Dumper.add_representer(float, _float)
-_Dumper.add_representer(int, lambda dumper, value: dumper.represent_scalar(_TEXT, str(value)))
-_Dumper.add_representer(bool, lambda dumper, value: dumper.represent_scalar(_TEXT, "true" if value else "false"))
-_Dumper.add_representer(type(None), lambda dumper, value: dumper.represent_scalar(_TEXT, "null"))
+def _plain(value: bool | int | None) -> str:
+    return "null" if value is None else str(value).lower()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kwatch.errors import UsageError
@@ -95,6 +95,7 @@ def test_a_value_in_yaml_looks_as_kubectl_prints_it(value: Any, text: str) -> No
     assert output("yaml", change({"k": value})) == f"k:{gap}{text}\n"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x85\u2028\u2029\ufeff")))
 def test_any_text_survives_yaml(text: str) -> None:
     assert yaml.load(encoded({"a": [text], text: text}), Loader=yaml.CSafeLoader) == {"a": [text]} | {text: text}

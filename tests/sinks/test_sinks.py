@@ -10,7 +10,7 @@ import re
 
 import pyte
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kwatch.model import Change, Column, Connected, Environment, Notice, Query, Resource, Row
@@ -193,6 +193,7 @@ def test_csv_raw_leaves_cells_alone() -> None:
 hostile = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
+@settings(deadline=None)
 @given(hostile, hostile, hostile)
 def test_promise_13_no_cell_nor_header_carries_a_control_byte_or_a_formula(name: str, cell: str, header: str) -> None:
     state = Row((Column(header), Column("Status")), (name, cell), "", {})
