@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import variables
 
 from kwatch.app import Options, run
 from kwatch.cluster.kubeconfig import ConnectionOptions
@@ -28,7 +31,7 @@ def pod(name: str, restarts: int) -> dict[str, Any]:
 @pytest.fixture
 def server() -> Iterator[Server]:
     cluster = Cluster(seed=1)
-    for name, restarts in (("a", 10), ("b", 9), ("c", 0)):
+    for name, restarts in (("a", 10), ("longer", 9), ("z", 0)):
         cluster.create("pods", pod(name, restarts))
     data = {"token": "aHVudGVyMg=="}
     annotations = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"token":"aHVudGVyMg=="}}'}
@@ -80,7 +83,7 @@ def test_a_template_file_is_read_once_so_that_a_pipe_will_do(server: Server) -> 
     os.write(write, b'{.metadata.name}{"\\n"}')
     os.close(write)
     with open(read, "rb"):
-        assert output(server.url, "pods", f"jsonpath-file=/dev/fd/{read}") == "a\nb\nc\n"
+        assert output(server.url, "pods", f"jsonpath-file=/dev/fd/{read}") == "a\nlonger\nz\n"
 
 
 def test_custom_columns_come_from_a_file(server: Server, tmp_path: Path) -> None:
@@ -92,7 +95,7 @@ def test_custom_columns_come_from_a_file(server: Server, tmp_path: Path) -> None
 @pytest.mark.parametrize("sort_by", ["RESTARTS", ".status.containerStatuses[0].restartCount"])
 @pytest.mark.parametrize("form", ["name", "jsonpath=pod/{.metadata.name}{'\\n'}"])
 def test_the_first_screen_is_sorted_whatever_the_form(server: Server, form: str, sort_by: str) -> None:
-    assert output(server.url, "pods", form, sort_by=sort_by) == "pod/c\npod/b\npod/a\n"
+    assert output(server.url, "pods", form, sort_by=sort_by) == "pod/z\npod/longer\npod/a\n"
 
 
 @pytest.mark.parametrize(
@@ -121,3 +124,15 @@ def test_rows_stay_aligned_when_a_count_ends_them(server: Server) -> None:
     lines = output(server.url, "pods", "", count=2).splitlines()
     assert len(lines) == 3
     assert len({line.index("Running") for line in lines[1:]} | {lines[0].index("STATUS")}) == 1
+
+
+def test_what_an_output_does_not_need_is_not_imported(server: Server) -> None:
+    script = (
+        "import os, sys; from kwatch.__main__ import main; "
+        "os._exit = lambda code: print(*sys.modules, file=sys.stderr); "
+        f"sys.argv = ['kwatch', 'pods', '-s', '{server.url}', '-o', 'ndjson', '--count', '1']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=variables(Path("/")))
+    loaded = set(done.stderr.split())
+    assert "kwatch.sinks.ndjson" in loaded
+    assert loaded & {"jsonpath", "tabulate", "kwatch.jsonpath", "kwatch.sorting", "kwatch.sinks.rows"} == set()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import Options
@@ -21,11 +22,13 @@ from kwatch.model import Clock, Environment, Notice, Query
 from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump
-from kwatch.sinks import FORMS, Sink, Wants, make
-from kwatch.sorting import order
+from kwatch.sinks import FORMS, Sink, SinkOptions, Wants, make
 from kwatch.stages import Opening, Stage
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
+
+if TYPE_CHECKING:
+    from kwatch.sorting import Order
 
 __all__ = ["Options", "run", "run_demo", "run_resources", "run_sandbox"]
 
@@ -175,9 +178,17 @@ def _prepared(options: Options, env: Environment) -> Options:
     sink = replace(options.sink, template=template, color=color)
     if FORMS[output].takes_template:
         make(sink, env)
-    if sink.sort_by:
-        order(sink.sort_by)
+    _order(sink)
     return replace(options, sink=sink)
+
+
+def _order(sink: SinkOptions) -> Order | None:
+    """The order of the first screen, if --sort-by asks for one; else what it takes isn't imported."""
+    if not sink.sort_by:
+        return None
+    from kwatch.sorting import order
+
+    return order(sink.sort_by)
 
 
 def _read(path: str) -> str:
@@ -190,8 +201,8 @@ def _read(path: str) -> str:
 def _stages(options: Options, queries: Sequence[Query], sink: Sink) -> list[Stage]:
     if sink.shows_notices:
         return []
-    sorting = order(options.sink.sort_by).key if options.sink.sort_by else None
-    return [Opening(queries, sorting)] if sorting or len(queries) > 1 else []
+    order = _order(options.sink)
+    return [Opening(queries, order and order.key)] if order or len(queries) > 1 else []
 
 
 def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
@@ -219,8 +230,8 @@ def _watcher(query: Query, options: Options, connection: Connection, clock: Cloc
 def _form(query: Query, options: Options) -> Form:
     """The smallest form that gives what the output and the stages need."""
     wants = FORMS[options.sink.output].wants
-    if options.sink.sort_by:
-        wants |= Wants.ROWS if order(options.sink.sort_by).of_rows else Wants.OBJECTS
+    if order := _order(options.sink):
+        wants |= Wants.ROWS if order.of_rows else Wants.OBJECTS
     shown = {"managed_fields": options.show_managed_fields, "secrets": options.show_secrets}
     if not wants & Wants.OBJECTS:
         return TableForm()
