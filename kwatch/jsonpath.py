@@ -31,7 +31,12 @@ def compile(text: str) -> Template:
 
 def relaxed(text: str) -> Query:
     """The path in any of the forms `metadata.name`, `.metadata.name`, `{metadata.name}` and `{.metadata.name}`, as
-    kubectl takes them for columns, --sort-by and wait. Raises UsageError that says where it is wrong."""
+    kubectl takes them for columns, --sort-by and wait; a dot alone is the object.
+
+    Raises UsageError that says where it is wrong.
+    """
+    if text in (".", "{.}"):
+        return _Parser("").single()
     match = _RELAXED.fullmatch(text)
     if match is None:
         raise UsageError(f'"{brief(text)}" is not one JSONPath; write it as .metadata.name or {{.metadata.name}}')
@@ -208,7 +213,8 @@ class _Parser:
 
     def single(self) -> Query:
         """The whole text as one path, its first dot left out."""
-        path = (*self._field(descend=False), *self._path())
+        first = self._descendants() if self._skip(".") else self._field(descend=False)
+        path = (*first, *self._path())
         if self._at < self._end:
             self._fail("a path goes on with a dot or a bracket")
         return self._built(path, self._at, root=True)
@@ -273,7 +279,7 @@ class _Parser:
             if self._skip("@") or self._skip("$"):
                 continue
             if self._skip(".."):
-                steps += self._brackets(descend=True) if self._skip("[") else self._descendants()
+                steps += self._descendants()
             elif self._skip("["):
                 steps += self._brackets(descend=False)
             elif self._skip("."):
@@ -282,6 +288,9 @@ class _Parser:
                 return tuple(steps)
 
     def _descendants(self) -> _Path:
+        """What follows two dots."""
+        if self._skip("["):
+            return self._brackets(descend=True)
         if not (steps := self._field(descend=True)):
             self._fail("a name or a bracket follows two dots")
         return steps

@@ -103,6 +103,12 @@ def test_an_object_nested_without_end_selects_nothing() -> None:
     assert jsonpath.compile("{..name}").render(value) == ""
 
 
+def test_a_single_path_may_begin_with_two_dots_or_a_bracket() -> None:
+    assert relaxed("..image").values(POD) == relaxed("{..image}").values(POD) == ["nginx:1.27", "fluentd"]
+    assert relaxed("['metadata.name']").values(POD) == ["web-0"]
+    assert relaxed(".").values(POD) == relaxed("{.}").values(POD) == [POD]
+
+
 @pytest.mark.parametrize("path", ["metadata.name", ".metadata.name", "{metadata.name}", "{.metadata.name}"])
 def test_a_single_path_is_taken_with_and_without_dot_and_braces(path: str) -> None:
     assert relaxed(path).values(POD) == ["web-0"]

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -129,6 +130,18 @@ def server(cluster: Cluster) -> Iterator[Server]:
         yield server
 
 
+def read(process: subprocess.Popen[bytes], size: int) -> bytes:
+    """So much of what it prints, or what there is in SECONDS."""
+    assert process.stdout is not None
+    found, deadline = b"", time.monotonic() + SECONDS
+    while len(found) < size and time.monotonic() < deadline:
+        if select.select([process.stdout], [], [], 0.1)[0]:
+            if not (more := os.read(process.stdout.fileno(), 1 << 20)):
+                break
+            found += more
+    return found
+
+
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Kubectl = Callable[..., bytes]
 
@@ -151,25 +164,20 @@ def kubectl(command: Start) -> Kubectl:
 
     def get(*arguments: str, until: int | None = None) -> bytes:
         with command(*arguments) as process:
-            assert process.stdout is not None
             if until is None:
                 return process.communicate(timeout=SECONDS)[0]
-            found, deadline = b"", time.monotonic() + SECONDS
-            while len(found) < until and time.monotonic() < deadline:
-                if select.select([process.stdout], [], [], 0.1)[0]:
-                    if not (more := os.read(process.stdout.fileno(), 1 << 20)):
-                        break
-                    found += more
+            found = read(process, until)
             process.kill()
             return found
 
     return get
 
 
-def kwatch(server: Server, kind: str, count: int, **sink: Any) -> bytes:
-    """Its output for `count` objects, at most `duration` where there are fewer."""
-    stdout, stderr = io.BytesIO(), io.StringIO()
-    chosen = {name: sink.pop(name) for name in ("all_namespaces", "namespaces") if name in sink}
+def kwatch(server: Server, kind: str, count: int, stdout: io.BytesIO | None = None, **sink: Any) -> bytes:
+    """Its output for `count` events."""
+    stdout, stderr = stdout or io.BytesIO(), io.StringIO()
+    given = ("all_namespaces", "namespaces", "show_managed_fields")
+    chosen = {name: sink.pop(name) for name in given if name in sink}
     options = Options(
         kind,
         count=count,
@@ -264,3 +272,32 @@ def test_the_order_of_sort_by_is_kubectls(path: str, server: Server, kubectl: Ku
     ours = kwatch(server, "pods", len(listed), output="custom-columns", template=f"KEY:{path}", headers=False,
                   sort_by=path, all_namespaces=True)  # fmt: skip
     assert ours.split() == listed
+
+
+CHANGING = ("json", "yaml", "name", "jsonpath={..name}{'\\n'}", "custom-columns=N:..name,D:..data.a,T:.type")
+
+
+@pytest.mark.parametrize("events", [False, True])
+@pytest.mark.parametrize("form", CHANGING)
+def test_what_changes_is_printed_as_by_kubectl(
+    form: str, events: bool, cluster: Cluster, server: Server, command: Start
+) -> None:
+    """A deleted object once more, with no mark; with --output-watch-events each event with its type."""
+    namespace = f"live-{cluster.resource_version}"
+    item = cluster.create("configmaps", {"metadata": {"name": "cm", "namespace": namespace}, "data": {"a": "1"}})
+    output, _, template = form.partition("=")
+    stdout, flags = io.BytesIO(), ["--output-watch-events"] * events
+    with ThreadPoolExecutor(1) as pool, command("cm", "-n", namespace, "-w", "-o", form, *flags) as process:
+        ours = pool.submit(
+            kwatch, server, "configmaps", 3, stdout, output=output, template=template, namespaces=(namespace,),
+            output_watch_events=events, show_managed_fields=events,
+        )  # fmt: skip
+        theirs = read(process, 1)
+        while not stdout.getvalue() and not ours.done():
+            time.sleep(0.01)
+        cluster.update("configmaps", {**item, "data": {"a": "2"}})
+        cluster.delete("configmaps", namespace, "cm")
+        wanted = ours.result(SECONDS)
+        theirs += read(process, len(wanted) - len(theirs))
+        process.kill()
+    assert wanted.decode() == theirs.decode()

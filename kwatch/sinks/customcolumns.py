@@ -63,10 +63,10 @@ def columns_of(options: SinkOptions) -> list[CustomColumn]:
 
 def _pairs(template: str) -> list[tuple[str, str]]:
     pairs = [part.partition(":") for part in _COMMA.split(template)]
-    for heading, colon, _ in pairs:
-        if not colon:
+    for heading, _, path in pairs:
+        if not path:
             raise UsageError(f'"{brief(heading)}" is no column; write -o custom-columns=HEADING:.json.path,…')
-    return [(heading, path or ".") for heading, _, path in pairs]
+    return [(heading, path) for heading, _, path in pairs]
 
 
 def _file_pairs(text: str) -> list[tuple[str, str]]:

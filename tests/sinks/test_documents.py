@@ -129,6 +129,7 @@ def test_custom_columns_of_a_file_are_a_line_of_headings_and_one_of_paths() -> N
     ("form", "why"),
     [
         ("custom-columns=NAME", '"NAME" is no column'),
+        ("custom-columns=NAME:", '"NAME" is no column'),
         ("custom-columns=A:.a,B", '"B" is no column'),
         ("custom-columns=A:{.a}{.b}", "is not one JSONPath"),
         ("custom-columns=A:.a[", "this bracket is never closed"),
