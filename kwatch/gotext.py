@@ -15,6 +15,8 @@ import orjson
 _ODD_NUMBER = re.compile(rb"[:,\[]-?(\d+[.eE][\d.eE+-]*|\d{19,})[,}\]]")
 """In compact JSON, numbers that orjson may write otherwise than Go. What is in a string may look so, too."""
 _ESCAPED = tuple((character.encode(), f"\\u{ord(character):04x}".encode()) for character in "<>&\u2028\u2029")
+TOO_DEEP = "<nested too deep>"
+"""What stands for a value that has more levels than Python's stack."""
 _SORTED = orjson.OPT_SORT_KEYS
 _INDENTED = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
 
@@ -33,16 +35,18 @@ def json_lines(value: Any, compact: bytes | None = None) -> str:
 
 def selected(value: Any) -> str:
     """What a JSONPath template prints of a value: text as it is, JSON where it has parts."""
-    return json_line(value) if isinstance(value, (dict, list)) else _scalar(value, "null")
+    try:
+        return json_line(value) if isinstance(value, (dict, list)) else _scalar(value, "null")
+    except RecursionError:
+        return TOO_DEEP
 
 
 def printed(value: Any) -> str:
     """What a custom column prints of a value, fmt.Sprint: `map[a:1 b:x]`, `[1 2]`, `<nil>`."""
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{printed(value[key])}' for key in sorted(value))}]"
-    if isinstance(value, list):
-        return f"[{' '.join(map(printed, value))}]"
-    return _scalar(value, "<nil>")
+    try:
+        return _sprint(value)
+    except RecursionError:
+        return TOO_DEEP
 
 
 def general(value: float) -> str:
@@ -53,6 +57,14 @@ def general(value: float) -> str:
 def json_number(value: float) -> str:
     """A float as encoding/json has it: 1e+20 is written out, 1e-07 is `1e-7`."""
     return _decimal(value, lowest=-6, highest=20).replace("e-0", "e-")
+
+
+def _sprint(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{_sprint(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_sprint, value))}]"
+    return _scalar(value, "<nil>")
 
 
 def _scalar(value: Any, nothing: str) -> str:

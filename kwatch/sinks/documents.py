@@ -35,15 +35,22 @@ def json_sink(options: SinkOptions, env: Environment) -> DocumentSink:
     """kubectl's indented JSON; with the type of event a line, as kubectl then has it."""
     if options.output_watch_events:
         return DocumentSink(env, _event_line, inert_json)
+    return DocumentSink(env, _document, inert_json)
 
-    def document(_: Query, change: Change) -> bytes:
+
+def _document(_: Query, change: Change) -> bytes:
+    try:
         return f"{gotext.json_lines(change.state.object, change.state.encoded)}\n".encode()
-
-    return DocumentSink(env, document, inert_json)
+    except RecursionError:  # the same, but on one line
+        return bytes(change.state.encoded) + b"\n"
 
 
 def _event_line(_: Query, change: Change) -> bytes:
-    return f'{{"type":"{change.type}","object":{gotext.json_line(change.state.object)}}}\n'.encode()
+    try:
+        text = gotext.json_line(change.state.object)
+    except RecursionError:
+        text = change.state.encoded.decode()
+    return f'{{"type":"{change.type}","object":{text}}}\n'.encode()
 
 
 def name_sink(options: SinkOptions, env: Environment) -> DocumentSink:

@@ -25,14 +25,22 @@ class YamlSink(QuietSink):
         self._write = env.stdout.write
         self._terminal = env.stdout_is_terminal
         self._object = printed_object(options)
+        self._events = options.output_watch_events
         self._separator = b""
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """One write for them all."""
-        text = self._separator + b"---\n".join([encoded(self._object(change)) for change in changes])
+        text = self._separator + b"---\n".join(map(self._document, changes))
         self._separator = b"---\n"
         self._write(inert_lines(text.decode()).encode() if self._terminal else text)
         return len(changes)
+
+    def _document(self, change: Change) -> bytes:
+        try:
+            return encoded(self._object(change))
+        except RecursionError:  # too deep for libyaml's Python side: JSON, which is YAML
+            text = change.state.encoded.decode()
+            return (f'{{"type":"{change.type}","object":{text}}}\n' if self._events else f"{text}\n").encode()
 
 
 def encoded(value: Any) -> bytes:

@@ -67,6 +67,18 @@ def test_what_json_cannot_hold_in_utf8_does_not_end_the_output() -> None:
     assert json.loads(output("json", change({"deep": deep})))["deep"]
 
 
+@pytest.mark.parametrize("events", [False, True])
+@pytest.mark.parametrize(
+    "form", ["json", "yaml", "jsonpath={.spec}{.object.spec}", "custom-columns=S:.spec,O:.object.spec"]
+)
+def test_an_object_nested_deeper_than_the_stack_does_not_end_the_output(form: str, events: bool) -> None:
+    deep = b'{"metadata":{"name":"deep"},"spec":' + b'{"a":' * 800 + b"1.5" + b"}" * 800 + b"}"
+    one = Change("ADDED", ("shop", "deep"), "uid", "1", Document(deep))
+    text = output(form, one, change(LOG), output_watch_events=events)
+    assert '{"a":{"a":' in text or "<nested too deep>" in text
+    assert "ADDED" in text or not events or form not in ("json", "yaml")
+
+
 def test_yaml_documents_stand_between_dashes_in_kubectls_order() -> None:
     assert output("yaml", change(WEB), change(LOG)) == (
         "kind: Deployment\nmetadata:\n  labels:\n    a: x\n    b: <&>\n  name: web\nspec:\n  replicas: 2\n"
