@@ -21,9 +21,17 @@ _TIME = re.compile(
 )
 
 
-@lru_cache(maxsize=4096)
 def means_itself(text: str) -> bool:
     """Whether an unquoted `text` would be read as that text, not as a boolean, a number, a time or nothing."""
+    return _is_remembered(text) if len(text) < _SHORT else _means_itself(text)
+
+
+def in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Keys as go-yaml sorts them: runs of digits by their value, letters after all else."""
+    return _order_remembered(keys) if sum(map(len, keys)) < _SHORT else _in_order(keys)
+
+
+def _means_itself(text: str) -> bool:
     if text in _SPECIAL:
         return False
     if text[0] not in "+-.0123456789":
@@ -46,9 +54,7 @@ def _is_time(text: str) -> bool:
     return all(part < limit for part, limit in zip(clock, (24, 60, 60), strict=False))
 
 
-@lru_cache(maxsize=4096)
-def in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Keys as go-yaml sorts them: runs of digits by their value, letters after all else. Objects share their keys."""
+def _in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(keys, key=_position))
 
 
@@ -73,3 +79,7 @@ def _compare_numbers(first: str, second: str, place: int) -> int:
 
 
 _position = cmp_to_key(_compare)
+_SHORT = 300
+"""Characters: what objects share is short, and a cluster's long texts are not to be kept."""
+_is_remembered = lru_cache(maxsize=4096)(_means_itself)
+_order_remembered = lru_cache(maxsize=4096)(_in_order)
