@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from wcwidth import wcswidth
+from wcwidth import wcswidth, wcwidth
 
+from kwatch.gotext import printed
 from kwatch.model import Column, Row
 from kwatch.text import inert, one_line
 
@@ -20,6 +21,8 @@ _LINE_BREAK = re.compile(r"[\n\r\f]")
 AGE = "AGE"
 NONE = "<none>"
 """What stands where there is no label."""
+GAP = 3
+"""Blanks between columns, and the least width of one, as kubectl's tabwriter has them."""
 
 
 def heading(column: Column) -> str:
@@ -38,16 +41,10 @@ def age_index(columns: Sequence[Column]) -> int:
 
 
 def plain(value: Any) -> str:
-    """A cell's value as kubectl prints it: nil as `<nil>`, whole floats without a fraction, booleans in lower case."""
+    """A cell's value as kubectl prints it: nothing for nil, numbers and booleans as Go does."""
     if isinstance(value, str):
         return value
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+    return "" if value is None else printed(value)
 
 
 def cell(value: Any) -> str:
@@ -57,6 +54,11 @@ def cell(value: Any) -> str:
         return text
     head = _LINE_BREAK.split(text, maxsplit=1)[0]
     return inert(head) + ("..." if len(head) < len(text) else "")
+
+
+def flat(text: str) -> str:
+    """All of `text` on one line, inert; blanks stay as they are."""
+    return text if text.isprintable() else inert(_LINE_BREAK.sub(" ", text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Layout:
         self._indexes = shown(columns, wide=view.wide)
         place = age_index(columns)
         self._age = self._indexes.index(place) if place in self._indexes else -1
+        named = (place for place, index in enumerate(self._indexes) if columns[index].format == "name")
+        self.name_place = next(named, -1)
         self.headings = [heading(columns[index]) for index in self._indexes]
         self.headings += [one_line(key).rpartition("/")[2].upper() for key in view.label_columns]
         self.headings += ["LABELS"] * view.labels
@@ -103,9 +107,9 @@ class Layout:
         return [cells[index] if index < len(cells) else None for place, index in places if place != self._age]
 
     def _label_cells(self, labels: Mapping[str, str]) -> list[str]:
-        found = [cell(labels.get(key, NONE)) for key in self._view.label_columns]
+        found = [cell(labels.get(key, "")) for key in self._view.label_columns]
         if self._view.labels:
-            found.append(inert(",".join(f"{key}={labels[key]}" for key in sorted(labels))) or NONE)
+            found.append(inert(",".join(sorted(f"{key}={value}" for key, value in labels.items()))) or NONE)
         return found
 
 
@@ -150,6 +154,32 @@ def human_duration(seconds: int) -> str:
 def width(text: str) -> int:
     """Terminal columns that an inert text takes."""
     return len(text) if text.isascii() else max(wcswidth(text), 0)
+
+
+def grown(widths: Sequence[int], sizes: Sequence[int]) -> list[int]:
+    """The widths of columns that take cells of these sizes, too; none gets narrower."""
+    return [max(pair) for pair in zip(widths or [GAP] * len(sizes), sizes, strict=True)]
+
+
+def aligned(cells: Sequence[str], sizes: Sequence[int], widths: Sequence[int]) -> str:
+    """A line of cells that take `sizes` in columns of `widths`, nothing after the last one."""
+    padded = [cell + " " * (width - size + GAP) for cell, size, width in zip(cells, sizes, widths, strict=True)]
+    padded[-1] = cells[-1]
+    return "".join(padded) + "\n"
+
+
+def cut(text: str, columns: int) -> str:
+    """As much of an inert text as so many terminal columns hold, `…` where that isn't all."""
+    if len(text) <= columns and text.isascii():
+        return text
+    used = end = 0
+    for index, character in enumerate(text):
+        used += max(wcwidth(character), 0)
+        if used < columns:
+            end = index + 1
+        if used > columns:
+            return text[:end] + "…"
+    return text
 
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 31536000

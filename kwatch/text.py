@@ -9,6 +9,7 @@ BRIEF = 256
 
 _CONTROLS = "\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
+_CONTROL_IN_LINE = re.compile(f"(?![\\n\\t])[{_CONTROLS}]")
 _BLANK = re.compile(r"\s+")
 _UNSAFE_IN_JSON = re.compile("[\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]")
 
@@ -16,6 +17,11 @@ _UNSAFE_IN_JSON = re.compile("[\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\
 def inert(text: str) -> str:
     """`text` without C0, DEL, C1 and bidirectional controls."""
     return text if text.isprintable() else _CONTROL.sub("", text)
+
+
+def inert_lines(text: str) -> str:
+    """The same, line breaks and tabs kept."""
+    return text if text.isprintable() else _CONTROL_IN_LINE.sub("", text)
 
 
 def one_line(text: str) -> str:

@@ -20,6 +20,10 @@ LAYERS = {
     "kwatch.events": 1,
     "kwatch.filters": 1,
     "kwatch.readings": 1,
+    "kwatch.gotext": 1,
+    "kwatch.sorting": 1,
+    "kwatch.yamltext": 1,
+    "kwatch.jsonpath": 1,
     "kwatch.retry": 1,
     "kwatch.stages": 1,
     "kwatch.store": 1,
@@ -53,9 +57,10 @@ ALLOWED = {
     "click": {"kwatch.cli"},
     "requests": {"kwatch.transport", "kwatch.cluster"},
     "urllib3": {"kwatch.transport", "kwatch.cluster"},
-    "yaml": {"kwatch.cluster"},
+    "yaml": {"kwatch.cluster", "kwatch.sinks"},
     "threading": {"kwatch.pump", "kwatch.sandbox", "kwatch.cli", "kwatch.cluster"},
     "tabulate": {"kwatch.sinks"},
+    "jsonpath": {"kwatch.jsonpath"},
 }
 """Who may import what; `cli` has a thread for a last flush that must not block, `cluster` a lock that keeps
 reader threads from running a credential plugin twice, and a thread that ends a discovery in time."""

@@ -29,12 +29,13 @@ def test_durations_have_kubectls_form(seconds: int, text: str) -> None:
 def test_an_age_counts_from_the_creation_and_is_unknown_without_one() -> None:
     now = datetime(2026, 11, 22, 10, 0, 42, tzinfo=timezone.utc)
     assert age("2026-11-22T09:57:00Z", now) == "3m42s"
-    assert age("", now) == "<unknown>"
+    assert [age(odd, now) for odd in ("", "2026-11-22", "2026-11-22T09:57:00", "soon")] == ["<unknown>"] * 4
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("Running", "Running"), (4, "4"), (4.0, "4"), (0.5, "0.5"), (True, "true"), (None, "<nil>"), ("<none>", "<none>"),
+    [("Running", "Running"), (4, "4"), (4.0, "4"), (0.5, "0.5"), (1.5e6, "1.5e+06"),
+     (True, "true"), (None, ""), ("<none>", "<none>"),
      ("first\nsecond", "first..."), ("\x1b[31mred\x9b0m", "[31mred0m"), ("a\u202eb", "ab"), ("漢字 🚀", "漢字 🚀")],
 )  # fmt: skip
 def test_cells_are_printed_as_kubectl_does_and_inert(value: object, text: str) -> None:

@@ -73,7 +73,7 @@ def cell_holds(cell: object, condition: str) -> bool:
         ("web-10", ">web-9", True), ("b", ">a", True),
         ("<none>", "=<none>", True), ("<none>", "!=<none>", False), ("10.0.0.1", "!=<none>", True),
         ("<none>", ">1", False), ("<none>", "<1", False), ("<unknown>", "<5m", False), ("<unknown>", ">5m", False),
-        (None, "=<nil>", True), (None, ">0", False), ("", "<1", False), ("<none>", ">a", False),
+        (None, "=''", True), (None, "=0", False), (None, ">0", False), ("", "<1", False), ("<none>", ">a", False),
         ("<none>", "<a", False),
         (True, "=true", True), ("Running", ">3", False), ("Running", "<3", False), ("1e999999", ">1", False),
         ("9" * 400, ">1", False), ("漢字", "=漢字", True), ("a b", "='a b'", True), ("a b", "=a b", True),

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kwatch import events
 from kwatch.app.loop import TICK_SECONDS, Loop
@@ -26,10 +27,13 @@ from kwatch.model import Change, Clock, Environment, Notice, Query
 from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump
-from kwatch.sinks import FORMS, Sink, Wants, make
+from kwatch.sinks import FORMS, Sink, SinkOptions, Wants, make
 from kwatch.stages import Opening, Stage
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
+
+if TYPE_CHECKING:
+    from kwatch.sorting import Order
 
 __all__ = ["EventOptions", "Options", "run", "run_demo", "run_resources", "run_sandbox"]
 
@@ -113,6 +117,7 @@ def _sandbox(port: int, scenario: str, options: Mapping[str, float]) -> Iterator
 
 def _watch(options: Options, connections: Sequence[Connection], env: Environment, voice: Voice) -> ExitCode:
     _check_output(options)
+    options = _prepared(options, env)
     started = time.monotonic()
     for connection in connections:
         voice.keep(connection)
@@ -185,13 +190,46 @@ def _stages(options: Options, wanted: Sources, sink: Sink) -> list[Stage]:
 
 
 def _order(options: Options, queries: Sequence[Query]) -> Callable[[Query, Change], Any] | None:
-    """How the first screen is sorted: events by time, all else as it comes."""
+    """How the first screen is sorted: as --sort-by says, else events by time and all else as it comes."""
+    if by := _sort_by(options.sink):
+        return by.key
     rows = options.events is not None or FORMS[options.sink.output].wants & Wants.ROWS
     return events.order(queries) if rows and any(events.is_events(query.resource) for query in queries) else None
 
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+def _prepared(options: Options, env: Environment) -> Options:
+    """The output's template read, and tried with --sort-by, so that a bad one is refused before anything is asked of a
+    server; and whether there is colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    output, template = options.sink.output, options.sink.template
+    terminal = env.stdout_is_terminal and env.variables.get("TERM", "dumb") != "dumb"
+    color = options.color == "always" or (options.color == "auto" and terminal and not env.variables.get("NO_COLOR"))
+    if output.endswith("-file"):
+        template = _read(template)
+    sink = replace(options.sink, template=template, color=color)
+    if FORMS[output].takes_template:
+        make(sink, env)
+    _sort_by(sink)
+    return replace(options, sink=sink)
+
+
+def _sort_by(sink: SinkOptions) -> Order | None:
+    """The order of the first screen, if --sort-by asks for one; else what it takes isn't imported."""
+    if not sink.sort_by:
+        return None
+    from kwatch.sorting import order
+
+    return order(sink.sort_by)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can't be read: {getattr(error, 'strerror', None) or 'it is not text'}") from error
 
 
 def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
@@ -239,5 +277,8 @@ def _form(query: Query, options: Options) -> Form:
 
 
 def _wants(options: Options) -> Wants:
-    """What the output needs, and the conditions on printed cells."""
-    return FORMS[options.sink.output].wants | (Wants.ROWS if options.wheres else Wants(0))
+    """What the output needs, the conditions on printed cells, and the order of the first screen."""
+    wants = FORMS[options.sink.output].wants | (Wants.ROWS if options.wheres else Wants(0))
+    if order := _sort_by(options.sink):
+        wants |= Wants.ROWS if order.of_rows else Wants.OBJECTS
+    return wants

@@ -101,10 +101,10 @@ class Loop:
             if changes:
                 self._sink.change(query, changes)
             return
-        for change in changes:
-            if self._counted():
-                return
-            self._printed += self._sink.change(query, [change])
+        while changes and not self._counted():
+            left = self._options.count - self._printed  # never more than that many, and those aligned
+            self._printed += self._sink.change(query, changes[:left])
+            changes = changes[left:]
 
     def _counted(self) -> bool:
         return self._options.count is not None and self._printed >= self._options.count

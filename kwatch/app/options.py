@@ -40,6 +40,7 @@ class Options:
     sink: SinkOptions = field(default_factory=SinkOptions)
     show_managed_fields: bool = False
     show_secrets: bool = False
+    color: str = "auto"
     count: int | None = None
     duration: float | None = None
     quiet: bool = False

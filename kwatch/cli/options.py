@@ -107,7 +107,16 @@ TYPES = (
 KUBECTL = (click.option("-w", "--watch", "_", is_flag=True, expose_value=False, hidden=True),)
 """What kubectl's users type out of habit, and kwatch does anyway."""
 OUTPUT = (
-    click.option("-o", "--output", metavar="FORM", default="", help="table, wide, ndjson, jsonl, csv or diff."),
+    click.option("-o", "--output", metavar="FORM", default="",
+                 help="table, wide, ndjson, jsonl, json, yaml, csv, diff, name, jsonpath=…, jsonpath-file=…, "
+                 "custom-columns=… or custom-columns-file=…."),
+    click.option("--sort-by", metavar="PATH", default="",
+                 help="Order of what is there at the start: a JSONPath, or a printed column."),
+    click.option("--output-watch-events", is_flag=True,
+                 help="json, yaml, jsonpath, custom-columns: each object as {type, object}. Without it these forms "
+                 "print a deleted object once more, with no mark, as kubectl's do."),
+    click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+                 help="Colour: auto is on a terminal, unless NO_COLOR is set."),
     click.option("--no-live", is_flag=True,
                  help="On a terminal, print a row an event in place of the live table."),
     click.option("--no-headers", is_flag=True, help="Print no header."),

@@ -609,14 +609,21 @@ def custom_columns(declared: list[Object]) -> tuple[Column, ...]:
 
 def _custom_cell(entry: Object, item: Object, now: float) -> Any:
     found = find(entry["jsonPath"], item)
-    if not found:
+    if not found or found[0] is None:
         return None
     kind = entry.get("type", "string")
     if kind == "date":
-        return since(found[0], now) if isinstance(found[0], str) else UNKNOWN
+        return _date(found[0], now)
     if kind == "string":
         return " ".join(_text(value) for value in found)
     return found[0]
+
+
+def _date(value: Any, now: float) -> str | None:
+    try:
+        return since(value, now) if isinstance(value, str) else None
+    except ValueError:
+        return "<invalid>"
 
 
 def _text(value: Any) -> str:

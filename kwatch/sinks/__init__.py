@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kwatch.model import Change, Environment, Query, Signal
 
@@ -58,6 +58,7 @@ class SinkOptions:
     color: bool = False
     sort_by: str = ""
     csv_raw: bool = False
+    output_watch_events: bool = False
 
 
 class QuietSink:
@@ -73,6 +74,13 @@ class QuietSink:
 
     def close(self) -> None:
         """Nothing."""
+
+
+def printed_object(options: SinkOptions) -> Callable[[Change], Any]:
+    """What kubectl's forms print of a change: the object, or with --output-watch-events the event."""
+    if options.output_watch_events:
+        return lambda change: {"type": change.type, "object": change.state.object}
+    return lambda change: change.state.object
 
 
 class Wants(Flag):
@@ -126,13 +134,42 @@ def _diff(options: SinkOptions, env: Environment) -> Sink:
     return DiffSink(options, env)
 
 
+def _documents(name: str) -> Callable[[SinkOptions, Environment], Sink]:
+    def make_sink(options: SinkOptions, env: Environment) -> Sink:
+        from kwatch.sinks import documents
+
+        sink: Sink = getattr(documents, f"{name}_sink")(options, env)
+        return sink
+
+    return make_sink
+
+
+def _yaml(options: SinkOptions, env: Environment) -> Sink:
+    from kwatch.sinks.yamlsink import YamlSink
+
+    return YamlSink(options, env)
+
+
+def _custom_columns(options: SinkOptions, env: Environment) -> Sink:
+    from kwatch.sinks.customcolumns import CustomColumnsSink
+
+    return CustomColumnsSink(options, env)
+
+
 FORMS: dict[str, Form] = {
     "": Form(_table, Wants.ROWS),
     "table": Form(_table, Wants.ROWS),
     "wide": Form(_table, Wants.ROWS),
     "ndjson": Form(_ndjson, Wants.OBJECTS),
     "jsonl": Form(_ndjson, Wants.OBJECTS),
+    "json": Form(_documents("json"), Wants.OBJECTS),
+    "yaml": Form(_yaml, Wants.OBJECTS),
     "csv": Form(_csv, Wants.ROWS),
     "diff": Form(_diff, Wants.OBJECTS | Wants.TRACES),
+    "name": Form(_documents("name"), Wants.ROWS),
+    "jsonpath": Form(_documents("jsonpath"), Wants.OBJECTS, takes_template=True),
+    "jsonpath-file": Form(_documents("jsonpath"), Wants.OBJECTS, takes_template=True),
+    "custom-columns": Form(_custom_columns, Wants.OBJECTS, takes_template=True),
+    "custom-columns-file": Form(_custom_columns, Wants.OBJECTS, takes_template=True),
 }
 """`-o` to the sink that prints it."""

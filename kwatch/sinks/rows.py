@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from kwatch.columns import Layout, View, timestamp, width
+from kwatch.columns import GAP, Layout, View, aligned, cut, grown, timestamp, width
 from kwatch.model import Change, Column, Environment, Query, Resource
 from kwatch.sinks import QuietSink, SinkOptions
 from kwatch.text import inert
 
-GAP = 3
-"""Blanks between columns, and the least width of one, as kubectl's tabwriter has them."""
+_CELL = 20
+"""A cell of so many characters is never cut, one of half a terminal's line is."""
+_COLORS = {"ADDED": "\x1b[32m{}\x1b[0m", "MODIFIED": "\x1b[33m{}\x1b[0m", "DELETED": "\x1b[31m{}\x1b[0m"}
 HEADER_LIFE = 20
 """Lines after which a type's header is out of sight, and is printed again where types alternate."""
 
@@ -23,8 +24,10 @@ class RowSink(QuietSink):
     """
 
     def __init__(self, options: SinkOptions, env: Environment) -> None:
+        self._env = env
         self._write = env.stdout.write
         self._options = options
+        self._room = 0
         self._view = View(options.output == "wide", options.label_columns, options.show_labels)
         self._tables: dict[Resource, _Table] = {}
         self._last: _Table | None = None
@@ -45,8 +48,8 @@ class RowSink(QuietSink):
             if table is not self._last:
                 self._print(self._last, lines)
                 lines = self._switch(table)
-            cells = table.layout.cells(change.state, now)
-            lines.append([*time, *self._leading(query, change.type, change.key[0]), *self._named(query, cells)])
+            cells, place = table.layout.cells(change.state, now), table.layout.name_place
+            lines.append([*time, *self._leading(query, change.type, change.key[0]), *self._named(query, cells, place)])
             printed += 1
         self._print(self._last, lines)
         return printed
@@ -82,23 +85,38 @@ class RowSink(QuietSink):
             leading.append(kind)
         return leading
 
-    def _named(self, query: Query, cells: list[str]) -> list[str]:
+    def _named(self, query: Query, cells: list[str], place: int) -> list[str]:
         """With --show-kind the name is `pod/web-0`, as kubectl prints it."""
-        if self._options.show_kind and cells:
-            cells[0] = f"{query.resource.reference}/{cells[0]}"
+        if self._options.show_kind and place >= 0:
+            cells[place] = f"{query.resource.reference}/{cells[place]}"
         return cells
 
     def _print(self, table: _Table | None, lines: list[list[str]]) -> None:
         if table is None or not lines:
             return
         self._lines += len(lines)
+        self._room = self._env.size().columns if self._env.stdout_is_terminal else 0
+        if self._room:
+            lines = [[cut(cell, max(self._room // 2, _CELL)) for cell in line] for line in lines]
         sizes = [[width(cell) for cell in line] for line in lines]
         for widths in sizes:
             table.grow(widths)
         if self._options.show_types:
             table.share(self._shared, len(lines[0]) - len(table.layout.headings) + 1)
-        rows = [_aligned(line, widths, table.widths) for line, widths in zip(lines, sizes, strict=True)]
+        rows = [self._line(line, widths, table.widths) for line, widths in zip(lines, sizes, strict=True)]
         self._write("".join(rows).encode(errors="backslashreplace"))
+
+    def _line(self, cells: list[str], sizes: list[int], widths: list[int]) -> str:
+        """The aligned cells, not wrapped on a terminal, the event in its colour."""
+        line = aligned(cells, sizes, widths)
+        if self._room:
+            line = cut(line[:-1], self._room) + "\n"
+        if self._options.color:
+            place = 1 if self._options.timestamps else 0
+            start = widths[0] + GAP if place else 0
+            event = line[start : start + len(cells[place])]
+            line = line[:start] + _COLORS.get(event, "{}").format(event) + line[start + len(event) :]
+        return line
 
 
 class _Table:
@@ -117,17 +135,10 @@ class _Table:
 
     def grow(self, widths: list[int]) -> None:
         """No column gets narrower."""
-        before = self.widths or [GAP] * len(widths)
-        self.widths = [max(pair) for pair in zip(before, widths, strict=True)]
+        self.widths = grown(self.widths, widths)
 
     def share(self, shared: list[int], count: int) -> None:
         """Have the first `count` columns as wide as in the other tables."""
-        shared += [GAP] * (count - len(shared))
+        shared += [0] * (count - len(shared))
         for index in range(min(count, len(self.widths))):
             shared[index] = self.widths[index] = max(shared[index], self.widths[index])
-
-
-def _aligned(line: list[str], widths: list[int], columns: list[int]) -> str:
-    padded = [cell + " " * (column - width + GAP) for cell, width, column in zip(line, widths, columns, strict=True)]
-    padded[-1] = line[-1]
-    return "".join(padded) + "\n"

@@ -10,7 +10,7 @@ import re
 
 import pyte
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kwatch.model import Change, Column, Connected, Environment, Notice, Query, Resource, Row
@@ -109,6 +109,34 @@ def test_a_row_may_have_more_or_fewer_cells_than_columns() -> None:
     assert out.print(change("ADDED", Row(COLUMNS, ("a",), "", {}))) == "ADDED   a               <unknown>\n"
 
 
+def test_on_a_terminal_long_cells_and_lines_are_cut_and_in_a_pipe_never() -> None:
+    long = change("ADDED", row("n" * 31, "s" * 100))
+    lines = Output(live=False, terminal=True, size=(60, 24)).print(long).splitlines()
+    assert lines[1] == f"ADDED   {'n' * 29}…   {'s' * 18}…"
+    assert "n" * 31 + "   " + "s" * 100 + "   5s" in Output(live=False).print(long)
+
+
+def test_wide_characters_are_cut_between_not_amid() -> None:
+    lines = Output(live=False, terminal=True, size=(40, 24)).print(change("ADDED", row("漢字" * 20))).splitlines()
+    assert lines[1] == f"ADDED   {'漢字' * 4}漢…   Running  …"
+
+
+def test_with_colour_the_event_alone_has_one() -> None:
+    out = Output(color=True, timestamps=True, utc=True)
+    header, line = out.print(change("DELETED", row("ADDED"))).splitlines()
+    assert re.match("TIME +EVENT +NAME", header)
+    assert re.fullmatch(r"\S+Z   \x1b\[31mDELETED\x1b\[0m   ADDED   Running   5s", line)
+    assert "\x1b" not in Output().print(change("DELETED", row("a")))
+
+
+def test_the_kind_stands_before_the_name_wherever_the_name_is() -> None:
+    columns = (Column("Last Seen"), Column("Name", format="name"))
+    state = Row(columns, ("5m", "web"), "", {})
+    assert Output(show_kind=True).print(change("ADDED", state)).endswith("ADDED   5m          pod/web\n")
+    hidden = Row((Column("Last Seen"), Column("Name", format="name", priority=1)), ("5m", "web"), "", {})
+    assert Output(show_kind=True).print(change("ADDED", hidden)).endswith("ADDED   5m\n")
+
+
 def test_no_headers() -> None:
     assert Output(headers=False).print(change("ADDED", row("a"))) == "ADDED   a     Running   5s\n"
 
@@ -165,6 +193,7 @@ def test_csv_raw_leaves_cells_alone() -> None:
 hostile = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
+@settings(deadline=None)
 @given(hostile, hostile, hostile)
 def test_promise_13_no_cell_nor_header_carries_a_control_byte_or_a_formula(name: str, cell: str, header: str) -> None:
     state = Row((Column(header), Column("Status")), (name, cell), "", {})
@@ -325,11 +354,11 @@ def test_labels_as_columns_as_kubectl_prints_them() -> None:
     state = row("a")._replace(labels={"tier": "db", "app.kubernetes.io/name": "web"})
     out = Output(show_labels=True, label_columns=("app.kubernetes.io/name", "zone"))
     assert out.print(change("ADDED", state)).splitlines() == [
-        "EVENT   NAME   STATUS    AGE   NAME   ZONE     LABELS",
-        "ADDED   a      Running   5s    web    <none>   app.kubernetes.io/name=web,tier=db",
+        "EVENT   NAME   STATUS    AGE   NAME   ZONE   LABELS",
+        "ADDED   a      Running   5s    web           app.kubernetes.io/name=web,tier=db",
     ]
     relabelled = change("MODIFIED", state._replace(labels={"tier": "db"}), old=state)
-    assert out.print(relabelled) == "MODIFIED   a      Running   5s    <none>   <none>   tier=db\n"
+    assert out.print(relabelled) == "MODIFIED   a      Running   5s                  tier=db\n"
 
 
 def test_show_kind_names_the_type_before_the_name() -> None:
