@@ -7,10 +7,10 @@ OLDEST := $(firstword $(foreach python,python3.10 $(PYTHON),$(shell $(python) -c
 
 MINUTES ?= 10
 
-.PHONY: help demo test soak floors lint format clean
+.PHONY: help demo test soak bench-live floors lint format clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(VENV)/.kwatch  ## kwatch's live table, watching a rollout in an API server inside the same process
 	@echo 'kwatch demo: a Deployment rolls over, in an API server inside this process; on a terminal Ctrl-C ends it.'
@@ -26,6 +26,9 @@ soak: $(VENV)/.dev  ## the model test with ever new histories, for MINUTES=10
 	@end=$$(($$(date +%s) + $(MINUTES) * 60)); round=1; while [ $$(date +%s) -lt $$end ]; do \
 	  echo "round $$round"; round=$$((round + 1)); \
 	  KWATCH_TEST_HISTORIES=5000 $(BIN)/python -m pytest -q tests/model --hypothesis-seed=random || exit 1; done
+
+bench-live: $(VENV)/.dev  ## what the live table costs, beside kubectl
+	$(BIN)/python tests/bench/live.py
 
 lint: $(VENV)/.dev  ## lint, format check and types alone
 	@echo 'Checking lint, format and types.'

@@ -151,6 +151,14 @@ def human_duration(seconds: int) -> str:
     return f"{head}{first}{tail}{second}" if tail else f"{head}{first}"
 
 
+def duration_seconds(text: str) -> int | None:
+    """The seconds of a duration in kubectl's form; None for any other text."""
+    parts = _DURATION.fullmatch(text)
+    if not parts or not text:
+        return None
+    return sum(int(part) * _UNITS[unit] for part, unit in zip(parts.groups(), "ydhms", strict=True) if part)
+
+
 def width(text: str) -> int:
     """Terminal columns that an inert text takes."""
     return len(text) if text.isascii() else max(wcswidth(text), 0)
@@ -184,6 +192,7 @@ def cut(text: str, columns: int) -> str:
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 31536000
 _UNITS = {"s": 1, "m": _MINUTE, "h": _HOUR, "d": _DAY, "y": _YEAR}
+_DURATION = re.compile(r"(?:(\d{1,6})y)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
 _DURATIONS = (
     (2 * _MINUTE, "s", ""),
     (10 * _MINUTE, "m", "s"),

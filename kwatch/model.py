@@ -175,15 +175,24 @@ class Notice(NamedTuple):
     """One line for a person: why there is a gap or a pause. `detail` ones are for `-v`.
 
     `unanswered` is the error with which a watch would have ended that never got an answer, were it not for the others.
+    Of a fault, `reason` is the part of the text that says what happened, and `relist` whether a list is to heal it.
     """
 
     text: str
     delay: float = 0.0
     detail: bool = False
     unanswered: Exception | None = None
+    reason: str = ""
+    relist: bool = False
 
 
-Signal = Change | Bookmark | Listed | Synced | Connected | Notice
+class Ended(NamedTuple):
+    """This watch can't go on, others do: why, in one line."""
+
+    text: str
+
+
+Signal = Change | Bookmark | Listed | Synced | Connected | Notice | Ended
 
 
 class Batch(NamedTuple):
@@ -207,6 +216,21 @@ class Clock(Protocol):
         """Uniform in [0, 1)."""
 
 
+@dataclass(slots=True)
+class Terminal:
+    """The terminal, between whoever draws on it and whoever catches the signals that take it away.
+
+    `restore` is what gives it back as it was (empty: nothing has to); `resumed` counts how often the process was
+    stopped and continued, after which all that was drawn is lost. `echo` turns the echo of what is typed on and off;
+    `reads` says whether the terminal takes what is written: it may be stopped (Ctrl-S), or we in the background.
+    """
+
+    restore: bytes = b""
+    resumed: int = 0
+    echo: Callable[[bool], None] = lambda on: None
+    reads: Callable[[], bool] = lambda: True
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """Everything a run takes from the process around it, so that any run can be a test."""
@@ -219,3 +243,4 @@ class Environment:
     """Whether the reader of stdout has gone away; asked several times a second."""
     size: Callable[[], os.terminal_size] = lambda: os.terminal_size((80, 24))
     """The terminal's columns and lines."""
+    terminal: Terminal = field(default_factory=Terminal)

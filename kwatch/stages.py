@@ -30,6 +30,26 @@ class Ticking(Protocol):
         """Called several times a second."""
 
 
+class Only:
+    """Another stage, for what comes of `queries` alone; all else passes."""
+
+    def __init__(self, stage: Stage, queries: Iterable[Query]) -> None:
+        self._stage = stage
+        self._queries = frozenset(queries)
+
+    def take(self, batch: Batch) -> Iterable[Batch]:
+        """What the stage makes of it, or the batch."""
+        return self._stage.take(batch) if batch.query in self._queries else (batch,)
+
+    def tick(self) -> Iterable[Batch]:
+        """What the stage finds due."""
+        return self._stage.tick() if isinstance(self._stage, Ticking) else ()
+
+    def end(self) -> Iterable[Batch]:
+        """What the stage held back."""
+        return self._stage.end()
+
+
 class Opening:
     """What is there at the start comes first, source by source in their order; what happens meanwhile waits for it.
 

@@ -122,8 +122,22 @@ def test_libraries_are_used_where_they_belong(module: str) -> None:
     assert {name for name in used if name in ALLOWED and home(module) not in ALLOWED[name]} == set()
 
 
+def sink_of(module: str) -> str:
+    """`kwatch.sinks.live` of `kwatch.sinks.live.paint`: a sink is a module or a package."""
+    return ".".join(module.split(".")[:3])
+
+
 @pytest.mark.parametrize("sink", sorted(name for name in MODULES if name.startswith("kwatch.sinks.")))
 def test_a_sink_knows_no_other_sink_and_nothing_above_layer_1(sink: str) -> None:
     used = {name for name in imports(MODULES[sink]) if name.startswith("kwatch.")}
     assert all(LAYERS[home(name)] <= 1 or home(name) == "kwatch.sinks" for name in used)
-    assert {name for name in used if name in MODULES and name.startswith("kwatch.sinks.")} == set()
+    others = {sink_of(name) for name in used if name in MODULES and name.startswith("kwatch.sinks.")}
+    assert others - {sink_of(sink)} == set()
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if name.startswith("kwatch.sinks.live.")))
+def test_the_core_of_the_live_table_is_pure_and_writes_nothing(module: str) -> None:
+    assert {name.partition(".")[0] for name in imports(MODULES[module])} & (IMPURE | {"sys", "io", "signal"}) == set()
+    calls = {node.func.attr for node in ast.walk(MODULES[module]) if isinstance(node, ast.Call)
+             and isinstance(node.func, ast.Attribute)}  # fmt: skip
+    assert calls & {"now", "utcnow", "write", "flush"} == set()

@@ -18,7 +18,7 @@ from kwatch import events
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import EventOptions, Options
 from kwatch.app.resources import Listing, list_resources
-from kwatch.app.sources import Outdated, Sources, connections, sources
+from kwatch.app.sources import NODES, Outdated, Sources, connections, sources
 from kwatch.app.voice import Voice
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, TimeIsUp, UsageError
@@ -28,7 +28,7 @@ from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump
 from kwatch.sinks import FORMS, Sink, SinkOptions, Wants, make
-from kwatch.stages import Opening, Stage
+from kwatch.stages import Only, Opening, Stage
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
 
@@ -180,7 +180,8 @@ def _stages(options: Options, wanted: Sources, sink: Sink) -> list[Stage]:
         rows = bool(_wants(options) & Wants.ROWS)
         stages.append(events.EventRows(_now, wanted.subjects, rows=rows))
     if options.wheres or options.name_patterns:
-        stages.append(Filter(queries, options.wheres, options.name_patterns, _now))
+        shown = [query for query in queries if options.sink.output != "nodes" or query.resource != NODES]
+        stages.append(Only(Filter(shown, options.wheres, options.name_patterns, _now), shown))
     order = _order(options, queries)
     if (order or len(queries) > 1) and not sink.shows_notices:
         stages.append(Opening(queries, order))
@@ -245,7 +246,8 @@ def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
         show_cluster=any(query.cluster for query in queries),
         show_types=len(types) > 1,
         show_event=options.events is None,
-        live=options.sink.live and len(types) == 1 and not options.types and options.events is None,
+        live=options.sink.live and not options.types and options.events is None,
+        queries=tuple(queries),
     )
     return make(shown, env)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
 from kwatch.errors import ExitCode, KwatchError, NotFound
-from kwatch.model import Batch, Change, Connected, Environment, Listed, Notice, Query, Signal, Synced
+from kwatch.model import Batch, Change, Connected, Ended, Environment, Listed, Notice, Query, Signal, Synced
 from kwatch.pump import Pump
 from kwatch.sinks import Sink
 from kwatch.stages import Stage, Ticking
@@ -34,6 +34,8 @@ class Loop:
         self._watches = watches
         self._unanswered: dict[Query, Exception] = {}
         self._printed = 0
+        self._aside = not (sink.shows_notices and env.stderr.isatty())
+        """Whether what is said on stderr stands elsewhere than in the middle of the sink's picture."""
 
     def until_ended(self, pump: Pump, started: float) -> ExitCode:
         """The exit code once count, or duration since `started`, is reached, or the reader of stdout is gone."""
@@ -92,7 +94,7 @@ class Loop:
         self._print(batch.query, changes)
         if batch.failure:
             self._unanswered.pop(batch.query, None)
-            self._fail(batch.failure)
+            self._fail(batch.query, batch.failure)
 
     def _print(self, query: Query, changes: list[Change]) -> None:
         if self._options.watch_only:
@@ -117,9 +119,9 @@ class Loop:
         if isinstance(signal, Notice):
             if signal.unanswered:
                 self._unanswered[query] = signal.unanswered
-                self._voice.error(signal.unanswered)
+                self._say_error(signal.unanswered)
                 self._end_unless_answered()
-            signal = signal._replace(text=self._voice.fit(signal.text))
+            signal = signal._replace(text=self._voice.fit(signal.text), reason=self._voice.fit(signal.reason))
             if not self._sink.shows_notices:
                 self._notice(signal.text, detail=signal.detail)
         if isinstance(signal, Connected):
@@ -132,22 +134,27 @@ class Loop:
             return
         if query.name:
             where = f" in namespace {query.namespace}; check the name, or -n" if query.namespace else "; check the name"
-            self._fail(NotFound(f'{query.resource.qualified} "{query.name}" not found{where}'))
+            self._fail(query, NotFound(f'{query.resource.qualified} "{query.name}" not found{where}'))
             return
         where = f" in {query.namespace} namespace" if query.namespace else ""
         self._notice(f"No resources found{where}; waiting for {query.resource.plural} to appear")
 
     def _notice(self, text: str, *, detail: bool = False) -> None:
-        if not self._options.quiet and (self._options.verbose or not detail):
+        if self._aside and not self._options.quiet and (self._options.verbose or not detail):
             self._voice.say(text)
 
-    def _fail(self, failure: Exception) -> None:
+    def _fail(self, query: Query, failure: Exception) -> None:
         """One watch can't go on: with others still running it is announced, the last one ends the run."""
         self._watches -= 1
         if not self._watches or not isinstance(failure, KwatchError):
             raise failure
-        self._voice.error(failure)
+        self._sink.signal(query, Ended(self._voice.fit(str(failure))))
+        self._say_error(failure)
         self._end_unless_answered()
+
+    def _say_error(self, failure: Exception) -> None:
+        if self._aside:
+            self._voice.error(failure)
 
     def _end_unless_answered(self) -> None:
         """Who can't be reached at the start is tried again while others go on; where none do, the run ends."""

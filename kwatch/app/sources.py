@@ -18,6 +18,8 @@ from kwatch.events import selectors
 from kwatch.model import Batch, Environment, Notice, Query, Resource
 from kwatch.pump import RealClock
 
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False, singular="node")
+
 
 def connections(options: Options, env: Environment, voice: Voice) -> list[Connection]:
     """One for each context. Of several, one that can't be used is announced while the others go on."""
@@ -79,7 +81,18 @@ def sources(
             if index + 1 == len(connections) and not found.connections:
                 raise
             voice.say(f"error: {connection.context}: {error}")
+    if options.sink.output == "nodes":
+        _add_nodes(found)
     return found
+
+
+def _add_nodes(found: Sources) -> None:
+    """The nodes of each cluster that pods are watched in, for a picture of both. Raises UsageError for other types."""
+    if other := next((query.resource for query in found.connections if query.resource.qualified != "pods"), None):
+        raise UsageError(f"-o nodes shows pods; for {other.qualified} choose another output")
+    for query, connection in list(found.connections.items()):
+        nodes = Query(NODES, cluster=query.cluster)
+        found.connections[nodes], found.catalogs[nodes] = connection, found.catalogs[query]
 
 
 class Outdated:

@@ -108,7 +108,7 @@ KUBECTL = (click.option("-w", "--watch", "_", is_flag=True, expose_value=False, 
 """What kubectl's users type out of habit, and kwatch does anyway."""
 OUTPUT = (
     click.option("-o", "--output", metavar="FORM", default="",
-                 help="table, wide, ndjson, jsonl, json, yaml, csv, diff, name, jsonpath=…, jsonpath-file=…, "
+                 help="table, wide, nodes, ndjson, jsonl, json, yaml, csv, diff, name, jsonpath=…, jsonpath-file=…, "
                  "custom-columns=… or custom-columns-file=…."),
     click.option("--sort-by", metavar="PATH", default="",
                  help="Order of what is there at the start: a JSONPath, or a printed column."),
@@ -165,6 +165,7 @@ def to_options(given: dict[str, Any]) -> Options:
 
     contexts, connection = connection_of(given)
     output, _, template = given.pop("output").partition("=")
+    color = given.pop("color", "auto")
     sink = SinkOptions(
         output=output,
         template=template,
@@ -180,6 +181,7 @@ def to_options(given: dict[str, Any]) -> Options:
         wheres=tuple(given.pop("where", ())),
         name_patterns=tuple(given.pop("name", ())),
         types=tuple(kind for group in given.pop("types", ()) for kind in group),
+        color=color,
         contexts=contexts,
         connection=connection,
         **given,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import select
@@ -9,6 +10,7 @@ import shutil
 import signal
 import stat
 import sys
+import termios
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -18,10 +20,31 @@ import click
 from click.core import ParameterSource
 
 from kwatch.errors import ExitCode, Terminated
-from kwatch.model import Environment
+from kwatch.model import Environment, Terminal
 
 FLUSH_SECONDS = 0.3
 """How long a stopped run waits for a reader that doesn't read."""
+
+
+def _echo(on: bool) -> None:
+    """The echo of what is typed amid a picture; what was typed unseen is thrown away. Not from the background."""
+    with contextlib.suppress(OSError, termios.error):
+        if os.tcgetpgrp(1) != os.getpgrp():
+            return
+        modes = termios.tcgetattr(1)
+        modes[3] = modes[3] | termios.ECHO if on else modes[3] & ~termios.ECHO
+        termios.tcsetattr(1, termios.TCSAFLUSH if on else termios.TCSANOW, modes)
+
+
+def _reads() -> bool:
+    """Whether the terminal takes what we write: it isn't stopped, and we are not in the background."""
+    with contextlib.suppress(OSError):
+        if os.tcgetpgrp(1) != os.getpgrp():
+            return False
+    return bool(select.select([], [1], [], 0)[1])
+
+
+TERMINAL = Terminal(echo=_echo, reads=_reads)
 
 
 def run(command: click.Command) -> NoReturn:
@@ -44,16 +67,41 @@ def run(command: click.Command) -> NoReturn:
 
 
 def _catch_signals() -> None:
-    """Ctrl-C and SIGTERM as exceptions in the main thread, the first alone: a second must not disturb the end."""
+    """Ctrl-C and SIGTERM as exceptions in the main thread, the first alone: a second must not disturb the end.
+
+    Other signals that take the terminal away give it back first.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
+    def give_way(number: int, frame: FrameType | None) -> None:
+        """Ctrl-Z, Ctrl-\\ or a hangup: what the signal does by default, but not before the terminal is as it was."""
+        _restore()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.signal(number, give_way)  # stopped, and continued
+
+    def resume(number: int, frame: FrameType | None) -> None:
+        TERMINAL.resumed += 1
+
+    for each in (signal.SIGTSTP, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(each) is signal.SIG_DFL:
+            signal.signal(each, give_way)
+    signal.signal(signal.SIGCONT, resume)
     signal.signal(signal.SIGTERM, end)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in a background job
         signal.signal(signal.SIGINT, end)
+
+
+def _restore() -> None:
+    """Give the terminal back, if somebody draws on it."""
+    if TERMINAL.restore:
+        with contextlib.suppress(OSError):
+            os.write(1, TERMINAL.restore)
+        TERMINAL.echo(True)
 
 
 def _check_process() -> None:
@@ -76,8 +124,18 @@ def environment() -> Environment:
         variables=os.environ,
         stdout_is_terminal=terminal,
         stdout_closed=_closed_pipe(stdout.fileno()) if not terminal else (lambda: False),
-        size=lambda: shutil.get_terminal_size(),
+        size=_size,
+        terminal=TERMINAL,
     )
+
+
+def _size() -> os.terminal_size:
+    """That of the terminal as it is now; COLUMNS and LINES, which don't follow it, only where it has none."""
+    with contextlib.suppress(OSError):
+        size = os.get_terminal_size(1)
+        if size.columns and size.lines:
+            return size
+    return shutil.get_terminal_size()
 
 
 def _closed_pipe(descriptor: int) -> Callable[[], bool]:
@@ -118,10 +176,9 @@ def _leave(code: int) -> NoReturn:
 
     def flush() -> None:
         for stream in filter(None, (sys.stdout, sys.stderr)):
-            try:
+            with contextlib.suppress(OSError, ValueError):  # the other end is closed
                 stream.flush()
-            except (OSError, ValueError):  # the other end is closed
-                continue
+        _restore()
 
     flusher = threading.Thread(target=flush, daemon=True)
     flusher.start()

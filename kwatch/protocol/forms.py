@@ -125,6 +125,7 @@ class TableForm:
 
     def __init__(self) -> None:
         self.columns: tuple[Column, ...] = ()
+        self._last: tuple[Any, ...] = ()
 
     def of_frame(self, frame: Frame) -> list[Item]:
         """The rows of the event. An object from a server that makes no tables becomes a row of NAME and AGE."""
@@ -162,6 +163,7 @@ class TableForm:
             metadata = value["metadata"]
         except (KeyError, TypeError) as error:
             raise MalformedFrame(f"a table row without cells and metadata: {brief(str(row))}") from error
+        self._last = cells = _sharing((metadata.get("name"), *self._last[1:]), cells)
         return self._item(self.columns, cells, value, metadata)
 
     def _plain_row(self, value: Any) -> Item:
@@ -220,6 +222,13 @@ class FullForm(TableForm):
         whole = {**self._kind, **value}
         _strip(whole, metadata, self._managed_fields, self._secrets, self._trace)
         return Document(encode(whole))
+
+
+def _sharing(old: tuple[Any, ...], new: tuple[Any, ...]) -> tuple[Any, ...]:
+    """`new`, its strings those of `old` where they are equal: from row to row most are, and each takes 50 bytes."""
+    if len(old) != len(new):
+        return new
+    return tuple([one if one == other and type(other) is str else other for one, other in zip(old, new, strict=True)])
 
 
 PLAIN_COLUMNS = (Column("Name", format="name"), Column("Age"))

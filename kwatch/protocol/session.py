@@ -305,9 +305,10 @@ class WatchSession:
         when = f"in {delay:.1f}s" if delay else "now"
         if rule.words:
             version = f" {self._resume}" if verdict.cause in _AT_A_VERSION and self._resume else ""
-            plan = "listing again" if verdict.move is Move.RELIST or self._listing else "resuming"
-            text = f"{self._query}: {rule.words}{version}{detail}; {plan} {when}"
-            self._signals.append(Notice(text, delay, unanswered=verdict.unanswered))
+            relist = verdict.move is Move.RELIST or self._listing
+            reason, plan = f"{rule.words}{version}{detail}", "listing again" if relist else "resuming"
+            text = f"{self._query}: {reason}; {plan} {when}"
+            self._signals.append(Notice(text, delay, reason=reason, relist=relist, unanswered=verdict.unanswered))
         decision = f"{verdict.cause.name}{detail}, fault {rule.faults or 'none'}: {verdict.move.name} {when}"
         self._signals.append(Notice(f"{self._query}: {decision}", delay, detail=True))
         if verdict.cause is Cause.NO_STREAM:

@@ -1,7 +1,7 @@
 """Scenarios: what happens in a cluster. Each is a function that fills it and returns what drives it.
 
 quiet      populated; nothing moves unless somebody changes something (the control plane is played)
-rollout    a Deployment rolling over, for ever
+rollout    a Deployment rolling over, for ever, beside one at rest and one that crashes
 crashloop  pods that crash and restart, and an image that can't be pulled
 churn      `objects` pods, `rate` changes a second
 """
@@ -18,7 +18,7 @@ from .cluster import Cluster
 from .controlplane import PACE, ControlPlane
 from .encoding import Object, copied
 from .errors import ApiError
-from .population import add_nodes, container, populate, service, workload
+from .population import DAY, add_nodes, container, populate, service, workload
 
 Drive = Callable[[], None]
 Scenario = Callable[..., Drive]
@@ -38,13 +38,20 @@ def quiet(cluster: Cluster, stop: threading.Event, *, seed: int = 0, pace: tuple
 
 
 def rollout(cluster: Cluster, stop: threading.Event, *, seed: int = 0, pace: tuple[float, float] = PACE) -> Drive:
-    """Deployment `web` in `default`, 4 replicas, a new image whenever the last one is out."""
+    """Deployment `web` in `default`, 4 replicas, a new image whenever the last one is out.
+
+    Beside it, `checkout` runs quietly and `worker` crashes, so that there is something to look at.
+    """
     plane = _populated(cluster, seed, pace)
+    with cluster.at(cluster.now() - 2 * DAY):
+        cluster.create("deployments", workload("checkout", "ghcr.io/acme/checkout:3.4.0", replicas=3))
+        plane.settle()
     with cluster.at(cluster.now() - 3600):
         web = workload("web", "ghcr.io/acme/web:1.0.0", replicas=4, revisionHistoryLimit=3)
         cluster.create("deployments", web, manager="kubectl-create")
         cluster.create("services", service("web", 80))
         plane.settle()
+    cluster.create("deployments", workload("worker", "ghcr.io/acme/crash-worker:0.3.0", replicas=1))
 
     def run() -> None:
         driver = threading.Thread(target=_roll, args=(cluster, stop, pace), name="sandbox-rollout", daemon=True)

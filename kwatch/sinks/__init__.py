@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, NamedTuple, Protocol
 
+from kwatch.errors import UsageError
 from kwatch.model import Change, Environment, Query, Signal
 
 
@@ -36,6 +37,7 @@ class Sink(Protocol):
 class SinkOptions:
     """What the command line says about the output. `template` is what follows `=` in `-o`, or the named file's text.
 
+    `queries` are what is watched, in the order asked for.
     `show_cluster`, `show_namespace` and `show_types` ask for the columns that tell several of them apart;
     `show_event` for what happened to each.
     """
@@ -59,6 +61,7 @@ class SinkOptions:
     sort_by: str = ""
     csv_raw: bool = False
     output_watch_events: bool = False
+    queries: tuple[Query, ...] = ()
 
 
 class QuietSink:
@@ -106,14 +109,27 @@ def make(options: SinkOptions, env: Environment) -> Sink:
     return FORMS[options.output].make(options, env)
 
 
+def draws_in_place(env: Environment) -> bool:
+    """Whether stdout is a terminal that can be drawn on, not only written to."""
+    return env.stdout_is_terminal and env.variables.get("TERM", "dumb") != "dumb"
+
+
 def _table(options: SinkOptions, env: Environment) -> Sink:
-    if options.live and env.stdout_is_terminal and env.variables.get("TERM", "dumb") != "dumb":
+    if options.live and draws_in_place(env):
         from kwatch.sinks.live import LiveSink
 
         return LiveSink(options, env)
     from kwatch.sinks.rows import RowSink
 
     return RowSink(options, env)
+
+
+def _nodes(options: SinkOptions, env: Environment) -> Sink:
+    if not (options.live and draws_in_place(env)):
+        raise UsageError("-o nodes draws on a terminal; choose -o wide, whose NODE column says the same")
+    from kwatch.sinks.live import LiveSink
+
+    return LiveSink(options, env)
 
 
 def _ndjson(options: SinkOptions, env: Environment) -> Sink:
@@ -160,6 +176,7 @@ FORMS: dict[str, Form] = {
     "": Form(_table, Wants.ROWS),
     "table": Form(_table, Wants.ROWS),
     "wide": Form(_table, Wants.ROWS),
+    "nodes": Form(_nodes, Wants.ROWS),
     "ndjson": Form(_ndjson, Wants.OBJECTS),
     "jsonl": Form(_ndjson, Wants.OBJECTS),
     "json": Form(_documents("json"), Wants.OBJECTS),

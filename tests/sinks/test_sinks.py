@@ -8,12 +8,11 @@ import json
 import os
 import re
 
-import pyte
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kwatch.model import Change, Column, Connected, Environment, Notice, Query, Resource, Row
+from kwatch.model import Change, Column, Environment, Query, Resource, Row
 from kwatch.protocol.forms import Document
 from kwatch.sinks import Sink, SinkOptions, make
 
@@ -204,111 +203,6 @@ def test_promise_13_no_cell_nor_header_carries_a_control_byte_or_a_formula(name:
     for record in records(Output("csv").print(change("ADDED", state))):
         for value in record[2:]:
             assert not value.startswith(("=", "@", "\t", "\r"))
-
-
-# The live table
-
-
-class Terminal(Output):
-    """A live table on an emulated terminal."""
-
-    def __init__(self, columns: int = 60, lines: int = 10, **more: bool):
-        super().__init__(terminal=True, size=(columns, lines), **more)
-        self.screen = pyte.Screen(columns, lines)
-        self.emulator = pyte.ByteStream(self.screen)
-        self.read = 0
-        self.now = 0.0
-
-    def show(self, *changes: Change, seconds: float = 1.0) -> list[str]:
-        self.sink.change(PODS, changes)
-        self.now += seconds
-        self.sink.tick(self.now)
-        return self.lines()
-
-    def lines(self) -> list[str]:
-        written = self.stream.getvalue()
-        self.emulator.feed(written[self.read :].replace(b"\n", b"\r\n"))
-        self.read = len(written)
-        return [line.rstrip() for line in self.screen.display if line.strip()]
-
-
-def test_live_a_row_changes_in_place_and_a_deleted_one_goes() -> None:
-    terminal = Terminal()
-    terminal.sink.signal(PODS, Connected("1"))
-    assert [line.split()[:2] for line in terminal.show(change("ADDED", row("b")), change("ADDED", row("a")))] == [
-        ["NAME", "STATUS"],
-        ["a", "Running"],
-        ["b", "Running"],
-        ["pods:", "2"],
-    ]
-    changed = terminal.show(change("MODIFIED", row("b", "Failed")), change("DELETED", row("a")))
-    assert [line.split()[:2] for line in changed[:-1]] == [["NAME", "STATUS"], ["b", "Failed"]]
-    assert changed[-1].startswith("pods: 1 · 4 events · live")
-
-
-def test_live_only_changed_lines_are_written_again() -> None:
-    terminal = Terminal()
-    terminal.show(*[change("ADDED", row(f"pod-{index}")) for index in range(4)])
-    before = len(terminal.stream.getvalue())
-    terminal.show(change("MODIFIED", row("pod-2", "Failed")), seconds=0.2)
-    written = terminal.stream.getvalue()[before:].decode()
-    assert "pod-2" in written
-    assert "pod-1" not in written
-
-
-def test_live_more_rows_than_lines_are_counted() -> None:
-    lines = Terminal(lines=10).show(*[change("ADDED", row(f"pod-{index:02}")) for index in range(30)])
-    assert len(lines) == 9
-    assert lines[0].startswith("NAME")
-    assert lines[-2] == "… 24 more"
-
-
-@pytest.mark.parametrize("height", [1, 2, 3, 4, 5, 6, 12])
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 9, 10, 50])
-def test_live_the_table_stays_in_place_at_any_height(height: int, count: int) -> None:
-    terminal = Terminal(lines=height)
-    pods = [f"pod-{index:02}" for index in range(count)]
-    first = terminal.show(*[change("ADDED", row(pod)) for pod in pods])
-    for status in ("Failed", "Running", "Failed"):
-        terminal.show(*[change("MODIFIED", row(pod, status)) for pod in pods])
-    last = terminal.lines()
-    assert len(last) == len(first) <= max(height - 1, 1)
-    assert sum(line.startswith("pods: ") for line in last) == (height > 1)
-    if len(last) > 2:
-        assert last[0].startswith("NAME")
-        assert "Failed" in last[1]
-
-
-def test_live_long_lines_are_cut_not_wrapped() -> None:
-    lines = Terminal(columns=30).show(change("ADDED", row("漢" * 30)))
-    assert len(lines) == 3
-    assert lines[1].endswith("…")
-
-
-def test_live_notices_are_in_the_status_line_and_inert() -> None:
-    terminal = Terminal()
-    terminal.sink.signal(PODS, Notice("pods: connection lost (\x1b[2J)"))
-    assert "connection lost ([2J)" in terminal.show()[-1]
-
-
-def test_live_the_cursor_is_hidden_and_given_back_below_the_table() -> None:
-    terminal = Terminal()
-    terminal.show(change("ADDED", row("a")))
-    terminal.lines()
-    assert terminal.screen.cursor.hidden
-    terminal.sink.close()
-    lines = terminal.lines()
-    assert not terminal.screen.cursor.hidden
-    assert terminal.screen.cursor.y == len(lines)
-
-
-def test_live_a_resize_draws_the_table_again() -> None:
-    terminal = Terminal()
-    terminal.show(change("ADDED", row("a")))
-    terminal.size = (40, 8)
-    terminal.screen.resize(8, 40)
-    lines = terminal.show()
-    assert [line.split()[0] for line in lines][-3:] == ["NAME", "a", "pods:"]
 
 
 DEPLOYMENTS = Query(Resource("apps", "v1", "deployments", "Deployment"), "default")
