@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from kwatch import columns
-from kwatch.model import Change, Environment, Notice, Query, Resource, Signal
+from kwatch.model import Change, Ended, Environment, Notice, Query, Resource, Signal
 from kwatch.sinks import SinkOptions
 from kwatch.sinks.live.board import status_line, table_screen
 from kwatch.sinks.live.layout import Look, View
@@ -174,7 +174,7 @@ class LiveSink:
 
     def _tell(self, link: Link, signal: Signal, now: float) -> None:
         link.take(signal, now)
-        if isinstance(signal, Notice) and not signal.reason and not signal.detail:
+        if isinstance(signal, Ended) or (isinstance(signal, Notice) and not signal.reason and not signal.detail):
             self._warning, self._warned_at = inert(signal.text), now
 
     def _table(self, query: Query) -> Table:

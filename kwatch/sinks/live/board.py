@@ -93,7 +93,7 @@ def status_line(
     """What is watched, how many of each, how much happens, and the state of the connection."""
     columns -= 1
     told = [segment(cut(state.text, columns), state.style)]
-    aside = warning or state.reason
+    aside = state.reason or warning
     room = columns - told[0].width - _DOT.width
     left = _fitting(_what(tables, queries), _how_many(tables), _activity(rate, now), room - min(width(aside), ASIDE))
     line = [*left, _DOT, *told] if left else told

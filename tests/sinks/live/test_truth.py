@@ -129,6 +129,13 @@ def test_a_warning_of_the_server_is_shown_beside_the_state_and_goes() -> None:
     assert state(screen.wait(31)) == "live"
 
 
+def test_an_object_that_is_not_there_yet_is_told_while_the_watch_of_it_goes_on() -> None:
+    screen = watching()
+    screen.tell(Ended('pods "x" not found in namespace default'))
+    screen.tell(Connected("5"))
+    assert state(screen.wait(0.1)) == 'live (pods "x" not found in namespace default)'
+
+
 def test_details_for_v_are_no_state() -> None:
     screen = watching()
     screen.tell(Notice("GET /api/v1/pods: 200 in 3 ms", detail=True))
