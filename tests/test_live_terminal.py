@@ -55,11 +55,10 @@ class Shell:
         self.master, slave = pty.openpty()
         self.resize(80, 24)
         given = variables(home) | {"TERM": "xterm", "PS1": "$ ", "PYTHONPATH": os.getcwd()} | more
-        self.process = subprocess.Popen(
-            [str(BASH), "--norc", "--noprofile", "-i"],
-            stdin=slave, stdout=slave, stderr=slave, env=given, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )  # fmt: skip
+        tty = os.ttyname(slave)  # the first terminal that the leader of a session opens is its own
+        command = f"exec {BASH} --norc --noprofile -i <{tty} >{tty} 2>&1"
+        self.process = subprocess.Popen(["sh", "-c", command], env=given, start_new_session=True)
+        self.until(lambda: self.lines == ["$"])
         os.close(slave)
 
     def resize(self, columns: int, lines: int) -> None:
