@@ -59,7 +59,7 @@ ALLOWED = {
     "urllib3": {"kwatch.transport", "kwatch.cluster"},
     "yaml": {"kwatch.cluster", "kwatch.sinks"},
     "threading": {"kwatch.pump", "kwatch.sandbox", "kwatch.cli", "kwatch.cluster"},
-    "tabulate": {"kwatch.sinks"},
+    "tabulate": {"kwatch.app"},
     "jsonpath": {"kwatch.jsonpath"},
 }
 """Who may import what; `cli` has a thread for a last flush that must not block, `cluster` a lock that keeps

@@ -11,7 +11,6 @@ from kwatch.cluster.cache import cache_folder
 from kwatch.cluster.discovery import Discovery
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
 from kwatch.cluster.resources import preferred
-from kwatch.columns import width
 from kwatch.errors import ApiError, ExitCode, UsageError
 from kwatch.model import Environment, Notice, Resource
 from kwatch.text import one_line
@@ -128,14 +127,13 @@ _COLUMNS: Mapping[str, Cells] = {
 
 
 def _text(listing: Listing, resources: Sequence[Resource]) -> str:
+    from tabulate import DataRow, TableFormat, tabulate
+
     columns = _COLUMNS[listing.output]
     rows = [[one_line(cell(resource)) for cell in columns.values()] for resource in resources]
     if listing.headers and listing.output != "name":
         rows.insert(0, list(columns))
-    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-    return "".join(f"{_line(row, widths)}\n" for row in rows)
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell + " " * (wide - width(cell) + GAP) for cell, wide in zip(row, widths, strict=True)]
-    return "".join(padded).rstrip()
+    line = DataRow("", " " * GAP, "")
+    kubectls = TableFormat(None, None, None, None, headerrow=line, datarow=line, padding=0, with_header_hide=None)
+    text = tabulate(rows, tablefmt=kubectls, disable_numparse=True)
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
