@@ -226,6 +226,7 @@ class Cluster:
     ) -> None:
         self.kinds = Registry()
         self.graceful = False  # set by whoever plays the kubelet: deleted pods that are bound get Terminating first
+        self.pod_limits: dict[str, int] = {}  # by namespace: how many pods its quota allows the controllers
         self.random = random.Random(seed)
         self.lock = threading.RLock()
         self._now = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 
 from .cluster import Cluster
 from .kubelet import Kubelet
@@ -24,11 +25,17 @@ class ControlPlane:
     While it exists, pods that are deleted are Terminating first, as it finishes them.
     """
 
-    def __init__(self, cluster: Cluster, seed: int = 0, pace: tuple[float, float] = PACE) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        seed: int = 0,
+        pace: tuple[float, float] = PACE,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._cluster = cluster
         self._wake = threading.Event()
         recorder = Recorder(cluster)
-        self._kubelet = Kubelet(cluster, recorder, random.Random(seed), pace)
+        self._kubelet = Kubelet(cluster, recorder, random.Random(seed), pace, monotonic)
         self._workloads = Workloads(cluster, recorder)
         cluster.graceful = True
 
@@ -37,12 +44,12 @@ class ControlPlane:
         pace, self._kubelet.pace = self._kubelet.pace, (0.0, 0.0)
         for _ in range(_MAX_ROUNDS):
             before = self._cluster.resource_version
-            self._step()
+            self.step()
             if self._cluster.resource_version == before:
                 break
         self._kubelet.pace = pace
 
-    def _step(self) -> float | None:
+    def step(self) -> float | None:
         """One round; the seconds until the next timer."""
         wait = self._kubelet.step()
         self._workloads.step()
@@ -58,7 +65,7 @@ class ControlPlane:
                 for _, watcher in watchers:
                     watcher.discard()
                 before = self._cluster.resource_version
-                wait = self._step()
+                wait = self.step()
                 if self._cluster.resource_version == before:
                     self._rest(_DEADLINE_CHECK if wait is None else min(wait, _DEADLINE_CHECK), stop)
         finally:

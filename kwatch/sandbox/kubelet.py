@@ -43,7 +43,15 @@ def is_ready(pod: Object) -> bool:
 class Kubelet:
     """Moves pods on. Each pod waits a random time of `pace` seconds between two stages (0: none)."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder, rng: random.Random, pace: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        recorder: Recorder,
+        rng: random.Random,
+        pace: tuple[float, float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
         self._cluster = cluster
         self._recorder = recorder
         self._random = rng
@@ -53,7 +61,7 @@ class Kubelet:
 
     def step(self) -> float | None:
         """Do what is due; the seconds until the next thing is, None where nothing is."""
-        now, waits = time.monotonic(), []
+        now, waits = self._monotonic(), []
         records = self._cluster.records(self._kind)
         for record in records:
             stage = self._stage(record.item)

@@ -21,6 +21,7 @@ HASH_LABEL = "pod-template-hash"
 REVISION_LABEL = "controller-revision-hash"
 REVISION = "deployment.kubernetes.io/revision"
 DESIRED, MAXIMUM = "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas"
+_FIRST_RETRY, _LONGEST_RETRY = 0.1, 30.0  # seconds until a pod that was refused is tried again, doubled each time
 _HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -71,6 +72,7 @@ class Workloads:
     def __init__(self, cluster: Cluster, recorder: Recorder) -> None:
         self._cluster = cluster
         self._recorder = recorder
+        self._refusals: dict[str, tuple[int, float, str]] = {}  # uid: (how many, when to try again, why)
         kinds = ("pods", "replicasets", "deployments", "statefulsets", "daemonsets", "jobs", "nodes")
         self._kinds = {name: cluster.kind(name) for name in (*kinds, "controllerrevisions")}
         self._reconcilers = {
@@ -123,8 +125,13 @@ class Workloads:
         metadata = {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": [reference]}
         return {**metadata, "generateName": generate_name} if generate_name else metadata
 
-    def _create_pod(self, owner: Record, component: str, labels: Object, name: str = "", **spec: Any) -> None:
-        template = copied(owner.item["spec"]["template"])
+    def _create_pod(
+        self, owner: Record, component: str, labels: Object, name: str = "", template: Object | None = None, **spec: Any
+    ) -> bool:
+        """Create it; False where it is refused, which is told as its controller tells it, and tried again later."""
+        if owner.uid in self._refusals and self._cluster.now() < self._refusals[owner.uid][1]:
+            return False
+        template = copied(template or owner.item["spec"]["template"])
         prefix = f"{owner.item['metadata']['name']}-"
         metadata = self._owned(
             owner,
@@ -133,8 +140,42 @@ class Workloads:
             prefix,
         )
         pod = {"metadata": metadata, "spec": {**template["spec"], **spec}}
-        created = self._cluster.create_record(self._kinds["pods"], pod, manager=MANAGER)
+        try:
+            self._check_quota(metadata)
+            created = self._cluster.create_record(self._kinds["pods"], pod, manager=MANAGER)
+        except ApiError as error:
+            self._refuse(owner, component, metadata["name"], str(error))
+            return False
+        self._refusals.pop(owner.uid, None)
         self._recorder.record(owner.item, "SuccessfulCreate", f"Created pod: {created.key[1]}", component)
+        return True
+
+    def _check_quota(self, metadata: Object) -> None:
+        """Raises 403 where the namespace has as many pods as it may have."""
+        limit = self._cluster.pod_limits.get(metadata["namespace"])
+        if limit is None:
+            return
+        pods = self._cluster.list("pods", metadata["namespace"])
+        used = sum(lookup(pod, ("status", "phase")) not in FINAL for pod in pods)
+        if used >= limit:
+            text = f"exceeded quota: pods, requested: pods=1, used: pods={used}, limited: pods={limit}"
+            raise ApiError(403, "Forbidden", f'pods "{metadata["name"]}" is forbidden: {text}')
+
+    def _refuse(self, owner: Record, component: str, name: str, why: str) -> None:
+        count = self._refusals.get(owner.uid, (0, 0.0, ""))[0]
+        due = self._cluster.now() + min(_FIRST_RETRY * 2**count, _LONGEST_RETRY)
+        self._refusals[owner.uid] = count + 1, due, why
+        stateful = f"create Pod {name} in StatefulSet {owner.key[1]} failed error: {why}"
+        message = stateful if owner.item["kind"] == "StatefulSet" else f"Error creating: {why}"
+        self._recorder.record(owner.item, "FailedCreate", message, component, "Warning")
+
+    def _replica_failure(self, item: Object, uid: str) -> list[Object]:
+        """The condition of a ReplicaSet whose pods are refused."""
+        if uid not in self._refusals:
+            return []
+        before = next(iter(lookup(item, ("status", "conditions"), [])), None)
+        condition = {"type": "ReplicaFailure", "status": "True", "lastTransitionTime": self._cluster.stamp()}
+        return [before or {**condition, "reason": "FailedCreate", "message": self._refusals[uid][2]}]
 
     def _delete_pod(self, owner: Record, pod: Record, component: str) -> None:
         self._cluster.delete_record(self._kinds["pods"], pod.item["metadata"]["namespace"], pod.key[1])
@@ -147,13 +188,18 @@ class Workloads:
         pods = self._pods(record)
         missing = _replicas(record.item) - len(pods.active)
         for _ in range(missing):
-            self._create_pod(record, "replicaset-controller", {})
+            if not self._create_pod(record, "replicaset-controller", {}):
+                break
+        if missing <= 0:
+            self._refusals.pop(record.uid, None)
         surplus = sorted(pods.active, key=lambda pod: is_ready(pod.item))
         for pod in surplus[: max(-missing, 0)]:
             self._delete_pod(record, pod, "replicaset-controller")
         pods = self._pods(record)
         total, ready = len(pods.active), len(pods.ready)
+        failure = self._replica_failure(record.item, record.uid)
         status = {
+            **({"conditions": failure} if failure else {}),
             "replicas": total,
             **_nonzero(fullyLabeledReplicas=total, readyReplicas=ready, availableReplicas=ready),
             "terminatingReplicas": len(pods.terminating),
@@ -284,6 +330,7 @@ class Workloads:
         status["conditions"] = [
             self._available_condition(record.item, available, before.get("Available")),
             self._progressing_condition(record.item, status, new, before.get("Progressing")),
+            *(condition for rs in new for condition in lookup(rs.item, ("status", "conditions"), [])),
         ]
         self._set_status("deployments", record, status)
 
@@ -342,7 +389,7 @@ class Workloads:
     def reconcile_stateful_set(self, record: Record) -> None:
         """One move: the next ordinal when all before it are ready, one pod less, or the last outdated one replaced."""
         update, pods = self._revision(record), self._pods(record)
-        self._move_stateful_set(record, pods, update)
+        self._move_stateful_set(record, pods, update, lookup(record.item, ("status", "currentRevision"), update))
         pods = self._pods(record)
         updated = [p for p in pods.active if p.item["metadata"]["labels"].get(REVISION_LABEL) == update]
         before = lookup(record.item, ("status", "currentRevision"), update)
@@ -360,7 +407,18 @@ class Workloads:
         }
         self._set_status("statefulsets", record, status)
 
-    def _move_stateful_set(self, record: Record, pods: _Pods, update: str) -> None:
+    def _template_of(self, record: Record, revision: str) -> Object:
+        """The pod template of a revision; the StatefulSet's own where that is gone."""
+        for found in self._cluster.dependents(self._kinds["controllerrevisions"], record.uid):
+            if found.key[1] == revision:
+                template: Object = copied(found.item["data"]["spec"]["template"])
+                template.pop("$patch", None)
+                return template
+        own: Object = record.item["spec"]["template"]
+        return own
+
+    def _move_stateful_set(self, record: Record, pods: _Pods, update: str, current: str) -> None:
+        partition = lookup(record.item, ("spec", "updateStrategy", "rollingUpdate", "partition"), 0)
         name, replicas, component = record.key[1], _replicas(record.item), "statefulset-controller"
         if pods.terminating:
             return
@@ -368,19 +426,20 @@ class Workloads:
         for ordinal in range(replicas):
             pod = by_ordinal.get(ordinal)
             if pod is None:
+                revision = update if ordinal >= partition else current
                 labels = {
                     "apps.kubernetes.io/pod-index": str(ordinal),
-                    REVISION_LABEL: update,
+                    REVISION_LABEL: revision,
                     "statefulset.kubernetes.io/pod-name": f"{name}-{ordinal}",
                 }
-                self._create_pod(record, component, labels, f"{name}-{ordinal}")
+                self._create_pod(record, component, labels, f"{name}-{ordinal}", self._template_of(record, revision))
             if pod is None or not is_ready(pod.item):
                 return
         for ordinal in sorted(by_ordinal, reverse=True):
             pod = by_ordinal[ordinal]
             outdated = pod.item["metadata"]["labels"].get(REVISION_LABEL) != update
             rolling = record.item["spec"]["updateStrategy"].get("type") == "RollingUpdate"
-            if ordinal >= replicas or (outdated and rolling):
+            if ordinal >= replicas or (outdated and rolling and ordinal >= partition):
                 self._delete_pod(record, pod, component)
                 return
 
@@ -396,7 +455,8 @@ class Workloads:
         for node in nodes:
             if node not in by_node and not any(p.item["spec"].get("nodeName") == node for p in pods.terminating):
                 labels = {REVISION_LABEL: suffix, "pod-template-generation": generation}
-                self._create_pod(record, "daemonset-controller", labels, nodeName=node)
+                if not self._create_pod(record, "daemonset-controller", labels, nodeName=node):
+                    break
         outdated = [p for p in pods.active if p.item["metadata"]["labels"].get(REVISION_LABEL) != suffix]
         if outdated and len(pods.ready) >= len(nodes):
             self._delete_pod(record, outdated[0], "daemonset-controller")
@@ -430,7 +490,8 @@ class Workloads:
         over = succeeded >= spec["completions"] or failed > spec["backoffLimit"]
         wanted = 0 if over or spec.get("suspend") else min(spec["parallelism"], spec["completions"] - succeeded)
         for _ in range(wanted - len(pods.active)):
-            self._create_pod(record, "job-controller", {})
+            if not self._create_pod(record, "job-controller", {}):
+                break
         pods = self._pods(record)
         shown: Object = {"startTime": status.get("startTime") or self._cluster.stamp()}
         shown.update(_nonzero(active=len(pods.active), succeeded=succeeded, failed=failed))
