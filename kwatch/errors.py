@@ -15,6 +15,8 @@ class ExitCode(IntEnum):
     OK = 0
     ERROR = 1
     USAGE = 2
+    FAILED = 3
+    TIMED_OUT = 124
     INTERRUPTED = 130
     PIPE_CLOSED = 141
     TERMINATED = 143

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
 from kwatch.model import Batch, Clock, Query
 from kwatch.watcher import Watcher
@@ -39,6 +40,32 @@ class RealClock:
         return random.random()
 
 
+_Found = TypeVar("_Found")
+
+
+def within(work: Callable[[], _Found], seconds: float) -> _Found:
+    """What `work` returns or raises, done in a thread of its own. Raises TimeoutError where it takes longer.
+
+    The thread is then left to die with the process: what blocks in a connect can't be woken.
+    """
+    done: queue.Queue[tuple[_Found | None, BaseException | None]] = queue.Queue(1)
+
+    def run() -> None:
+        try:
+            done.put((work(), None))
+        except BaseException as error:  # the caller's to handle
+            done.put((None, error))
+
+    threading.Thread(target=run, name="within", daemon=True).start()
+    try:
+        found, error = done.get(timeout=min(max(seconds, 0), threading.TIMEOUT_MAX))
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return cast(_Found, found)
+
+
 class Pump:
     """Runs a watcher for each query. Use as a context manager: leaving it stops the threads and awaits their end."""
 
@@ -50,12 +77,12 @@ class Pump:
     ) -> None:
         self._stopped = threading.Event()
         self._queue: queue.Queue[Batch] = queue.Queue(CAPACITY)
-        clock = make_clock(self._stopped)
-        self._watchers = [make_watcher(query, clock) for query in queries]
-        self._threads = [
-            threading.Thread(target=self._read, args=(query, watcher), name=f"watch {query}", daemon=True)
-            for query, watcher in zip(queries, self._watchers, strict=True)
-        ]
+        self._make_watcher = make_watcher
+        self._clock = make_clock(self._stopped)
+        self._watchers: dict[Query, Watcher] = {}
+        self._threads: list[threading.Thread] = []
+        for query in queries:
+            self._prepare(query)
 
     def __enter__(self) -> Pump:
         for thread in self._threads:
@@ -65,28 +92,45 @@ class Pump:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def add(self, query: Query) -> None:
+        """Watch one more, from now on."""
+        self._prepare(query).start()
+
+    def drop(self, query: Query) -> None:
+        """Watch it no longer; what it found and wasn't taken yet is never handed on."""
+        self._watchers.pop(query).stop()
+
     def take(self, seconds: float) -> Batch | None:
         """The next batch, waiting for it at most so long; None where none came. Ends exchanges that are overdue."""
         with contextlib.suppress(queue.Empty):
-            return self._queue.get_nowait()
+            return self._kept(self._queue.get_nowait())
         if seconds <= 0:
             return None
         now = time.monotonic()
-        for watcher in self._watchers:
+        for watcher in self._watchers.values():
             watcher.expire(now)
         with contextlib.suppress(queue.Empty):
-            return self._queue.get(timeout=seconds)
+            return self._kept(self._queue.get(timeout=seconds))
         return None
 
     def stop(self) -> None:
         """End all watches: blocked reads and pauses return at once. A thread amid a connect is left to die with us."""
         self._stopped.set()
-        for watcher in self._watchers:
+        for watcher in self._watchers.values():
             watcher.stop()
         deadline = time.monotonic() + JOIN_SECONDS
         while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
             with contextlib.suppress(queue.Empty):  # a reader may be blocked on the full queue
                 self._queue.get(timeout=0.005)
+
+    def _prepare(self, query: Query) -> threading.Thread:
+        watcher = self._watchers[query] = self._make_watcher(query, self._clock)
+        thread = threading.Thread(target=self._read, args=(query, watcher), name=f"watch {query}", daemon=True)
+        self._threads.append(thread)
+        return thread
+
+    def _kept(self, batch: Batch) -> Batch:
+        return batch if batch.query in self._watchers else Batch(batch.query, ())
 
     def _read(self, query: Query, watcher: Watcher) -> None:
         try:

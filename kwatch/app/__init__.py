@@ -15,18 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kwatch import events
+from kwatch.app.judging import Until, ends_of, left
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import EventOptions, Options
 from kwatch.app.resources import Listing, list_resources
 from kwatch.app.sources import NODES, Outdated, Sources, connections, sources
 from kwatch.app.voice import Voice
+from kwatch.app.waiting import WaitOptions, wait
+from kwatch.cluster.exec import end_plugins
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, TimeIsUp, UsageError
 from kwatch.filters import Filter, OfTypes
 from kwatch.model import Change, Clock, Environment, Notice, Query
 from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
-from kwatch.pump import Pump
+from kwatch.pump import Pump, within
 from kwatch.sinks import FORMS, Sink, SinkOptions, Wants, make
 from kwatch.stages import Only, Opening, Stage
 from kwatch.transport import Transport
@@ -35,12 +38,38 @@ from kwatch.watcher import Watcher
 if TYPE_CHECKING:
     from kwatch.sorting import Order
 
-__all__ = ["EventOptions", "Options", "run", "run_demo", "run_resources", "run_sandbox"]
+__all__ = [
+    "EventOptions",
+    "Options",
+    "WaitOptions",
+    "run",
+    "run_demo",
+    "run_resources",
+    "run_sandbox",
+    "run_wait",
+]
 
 
 def run(options: Options, env: Environment) -> ExitCode:
     """Watch until told to stop; the exit code says how it ended."""
     return _ended(lambda voice: _watch(options, connections(options, env, voice), env, voice), env)
+
+
+def run_wait(options: WaitOptions, env: Environment) -> ExitCode:
+    """Wait for conditions; the exit code says how it ended."""
+
+    def work(voice: Voice) -> ExitCode:
+        started = time.monotonic()
+        try:
+            found = within(lambda: connections(options.watch, env, voice), left(options.watch, started))
+        except TimeoutError:
+            end_plugins()
+            voice.say(f"error: timed out after {options.watch.timeout:g}s: the credential plugin gave nothing")
+            return ExitCode.TIMED_OUT
+        with _opened(found, voice):
+            return wait(options, found, env, voice, started)
+
+    return _ended(work, env)
 
 
 def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
@@ -119,10 +148,17 @@ def _watch(options: Options, connections: Sequence[Connection], env: Environment
     _check_output(options)
     options = _prepared(options, env)
     started = time.monotonic()
+    with _opened(connections, voice):
+        return _watch_known(options, connections, env, voice, started)
+
+
+@contextlib.contextmanager
+def _opened(connections: Sequence[Connection], voice: Voice) -> Iterator[None]:
+    """Nothing of their credentials is repeated while they are used, and nothing of them runs on afterwards."""
     for connection in connections:
         voice.keep(connection)
     try:
-        return _watch_known(options, connections, env, voice, started)
+        yield
     finally:
         for connection in connections:
             connection.credentials.close()
@@ -135,9 +171,12 @@ def _watch_known(
     ends = started + options.duration if options.duration is not None else float("inf")
     for _ in range(2):
         try:
-            wanted = sources(options, connections, env.variables, voice, ends)
+            wanted = sources(options, connections, env.variables, voice, min(ends, ends_of(options, started)))
         except TimeIsUp:
-            return ExitCode.OK
+            if time.monotonic() >= ends:
+                return ExitCode.OK
+            voice.say(f"error: timed out after {options.timeout:g}s")
+            return ExitCode.TIMED_OUT
         outdated = Outdated(wanted.catalogs)
         try:
             return _run(options, wanted, outdated, env, voice, started)
@@ -152,13 +191,31 @@ def _run(
     options: Options, wanted: Sources, outdated: Stage, env: Environment, voice: Voice, started: float
 ) -> ExitCode:
     queries = list(wanted.connections)
+    until = _until(options, queries, started, voice)
+    by_cluster = {query.cluster: connection for query, connection in wanted.connections.items()}
+
+    def watcher(query: Query, clock: Clock) -> Watcher:
+        if query in wanted.connections:
+            form = _form(query, options, until.wants if until else Wants(0))
+            return _watcher(query, form, options, wanted.connections[query], clock, patient=bool(query.cluster))
+        return _watcher(query, ObjectForm(), options, by_cluster[query.cluster], clock, patient=True)
+
     sink = _sink(options, queries, env)
+    stages = [*([until] if until else []), outdated, *_stages(options, wanted, sink)]
     try:
-        with Pump(queries, lambda query, clock: _watcher(query, options, wanted.connections[query], clock)) as pump:
-            loop = Loop(options, env, [outdated, *_stages(options, wanted, sink)], sink, voice, len(queries))
-            return loop.until_ended(pump, started)
+        with Pump(queries, watcher) as pump:
+            code = Loop(options, env, stages, sink, voice, len(queries), until).until_ended(pump, started)
     finally:
         sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
+    for line in until.report() if until and code is not ExitCode.OK else ():
+        voice.say(line)
+    return code
+
+
+def _until(options: Options, queries: Sequence[Query], started: float, voice: Voice) -> Until | None:
+    if not options.until and not options.fail_on and options.timeout is None:
+        return None
+    return Until(options, queries, started, lambda text: None if options.quiet else voice.say(text))
 
 
 def _check_output(options: Options) -> None:
@@ -252,20 +309,16 @@ def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
     return make(shown, env)
 
 
-def _watcher(query: Query, options: Options, connection: Connection, clock: Clock) -> Watcher:
-    session = WatchSession(
-        query,
-        _form(query, options),
-        page_size=options.chunk_size,
-        stream_list=options.watch_list,
-        patient=bool(query.cluster),
-    )
+def _watcher(
+    query: Query, form: Form, options: Options, connection: Connection, clock: Clock, *, patient: bool
+) -> Watcher:
+    session = WatchSession(query, form, page_size=options.chunk_size, stream_list=options.watch_list, patient=patient)
     return Watcher(session, Transport(connection), clock)
 
 
-def _form(query: Query, options: Options) -> Form:
-    """The smallest form that gives what the output and the stages need."""
-    wants = _wants(options)
+def _form(query: Query, options: Options, also: Wants) -> Form:
+    """The smallest form that gives what the output and the stages need, and `also`."""
+    wants = _wants(options) | also
     if options.events is not None:
         wants = wants & ~Wants.ROWS | Wants.OBJECTS  # their rows are made here
     elif wants & Wants.ROWS and events.is_events(query.resource):

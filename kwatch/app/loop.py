@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+from kwatch.app.judging import Until
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
 from kwatch.errors import ExitCode, KwatchError, NotFound
@@ -23,7 +24,14 @@ class Loop:
     """Takes what the watches found to the sink until something ends it."""
 
     def __init__(
-        self, options: Options, env: Environment, stages: Sequence[Stage], sink: Sink, voice: Voice, watches: int
+        self,
+        options: Options,
+        env: Environment,
+        stages: Sequence[Stage],
+        sink: Sink,
+        voice: Voice,
+        watches: int,
+        until: Until | None = None,
     ) -> None:
         self._options = options
         self._env = env
@@ -33,19 +41,23 @@ class Loop:
         self._voice = voice
         self._watches = watches
         self._unanswered: dict[Query, Exception] = {}
+        self._until = until
         self._printed = 0
         self._aside = not (sink.shows_notices and env.stderr.isatty())
         """Whether what is said on stderr stands elsewhere than in the middle of the sink's picture."""
 
     def until_ended(self, pump: Pump, started: float) -> ExitCode:
-        """The exit code once count, or duration since `started`, is reached, or the reader of stdout is gone."""
+        """The exit code once count, or duration since `started`, is reached, conditions are, or nobody reads stdout."""
         ends = started + self._options.duration if self._options.duration is not None else float("inf")
         while not self._counted():
             now = time.monotonic()
             if now >= ends:
                 self._end_stages()
                 return ExitCode.OK
-            self._take_all(pump, min(TICK_SECONDS, ends - now))
+            if self._until and (code := self._until.code(pump)) is not None:
+                self._end_stages()
+                return code
+            self._take_all(pump, min(TICK_SECONDS, ends - now, self._until.left() if self._until else TICK_SECONDS))
             self._tick_stages()
             self._sink.tick(time.monotonic())
             self._env.stdout.flush()
@@ -132,12 +144,13 @@ class Loop:
         self._notice(f"{query}: listed {signal.objects} at resourceVersion {signal.version}", detail=True)
         if signal.objects or not signal.first:
             return
-        if query.name:
+        if query.name and not self._options.until:
             where = f" in namespace {query.namespace}; check the name, or -n" if query.namespace else "; check the name"
             self._fail(query, NotFound(f'{query.resource.qualified} "{query.name}" not found{where}'))
             return
         where = f" in {query.namespace} namespace" if query.namespace else ""
-        self._notice(f"No resources found{where}; waiting for {query.resource.plural} to appear")
+        what = query.name or query.resource.plural
+        self._notice(f"No resources found{where}; waiting for {what} to appear")
 
     def _notice(self, text: str, *, detail: bool = False) -> None:
         if self._aside and not self._options.quiet and (self._options.verbose or not detail):

@@ -22,7 +22,8 @@ class EventOptions:
 class Options:
     """What a watch was asked for, of each of `contexts` where several are given.
 
-    `count` and `duration` (seconds) end it; without them it goes on for ever. `chunk_size` 0 lists in one piece.
+    `count`, `duration` and `timeout` (both in seconds), and the conditions of `until` and `fail_on`, end it; without
+    them it goes on for ever. `chunk_size` 0 lists in one piece.
     """
 
     type: str
@@ -43,6 +44,10 @@ class Options:
     color: str = "auto"
     count: int | None = None
     duration: float | None = None
+    until: tuple[str, ...] = ()
+    fail_on: tuple[str, ...] = ()
+    fail_fast: bool = True
+    timeout: float | None = None
     quiet: bool = False
     verbose: bool = False
     contexts: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from kwatch.cli.commands.demo import demo
 from kwatch.cli.commands.events import events
 from kwatch.cli.commands.resources import resources
 from kwatch.cli.commands.sandbox import sandbox
+from kwatch.cli.commands.wait import wait
 from kwatch.cli.commands.watch import watch
 from kwatch.cli.options import CONTEXT
 
@@ -56,7 +57,7 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (watch, events, demo, sandbox, resources):
+for command in (watch, wait, events, demo, sandbox, resources):
     cli.add_command(command)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kwatch.cli.parameters import Condition, Cookie, Header, Line, duration, event_types, names
+from kwatch.cli.parameters import Condition, Cookie, Header, Line, duration, event_types, names, timeout
 
 if TYPE_CHECKING:
-    from kwatch.app import Options
+    from kwatch.app import Options, WaitOptions
     from kwatch.cluster.kubeconfig import ConnectionOptions
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -19,6 +19,7 @@ COMMAND_CONTEXT = CONTEXT | {"auto_envvar_prefix": "KWATCH"}
 """The group has no variables: a KWATCH_VERSION in the environment must not print the version."""
 
 Command = Callable[..., Any]
+_Each = TypeVar("_Each")
 
 CONNECTION = (
     click.option("--kubeconfig", metavar="FILE", default="", help="Kubeconfig file to use instead of KUBECONFIG."),
@@ -135,6 +136,18 @@ ENDING = (
     click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after N events."),
     click.option("--duration", metavar="TIME", type=duration, help="End after TIME: 30s, 2m, 1h30m."),
 )
+CONDITION = (
+    "condition=TYPE[=STATUS], jsonpath=EXPRESSION[=VALUE], create, delete, rollout, complete or where=COLUMN OP VALUE"
+)
+UNTIL = (
+    click.option("--until", metavar="COND", multiple=True,
+                 help=f"End when it holds of all objects; repeatable. COND is {CONDITION}."),
+    click.option("--fail-on", metavar="COND", multiple=True, help="End with exit code 3 as soon as it is met."),
+    click.option("--no-fail-fast", is_flag=True,
+                 help="--until rollout sits out pods that can't start; only the controller's own word fails."),
+    click.option("--timeout", metavar="TIME", type=timeout,
+                 help="End after TIME with exit code 124; 0 checks once, a negative one is none."),
+)  # fmt: skip
 NOTICES = (
     click.option("-q", "--quiet", is_flag=True, help="No notices on stderr, only errors."),
     click.option("-v", "--verbose", is_flag=True, help="More notices: each list and watch."),
@@ -163,7 +176,7 @@ def to_options(given: dict[str, Any]) -> Options:
     from kwatch.app import Options
     from kwatch.sinks import SinkOptions
 
-    contexts, connection = connection_of(given)
+    shared = _watched(given)
     output, _, template = given.pop("output").partition("=")
     color = given.pop("color", "auto")
     sink = SinkOptions(
@@ -171,28 +184,49 @@ def to_options(given: dict[str, Any]) -> Options:
         template=template,
         live=not given.pop("no_live"),
         headers=not given.pop("no_headers"),
-        label_columns=tuple(key for group in given.pop("label_columns") for key in group),
+        label_columns=_flat(given.pop("label_columns")),
         **_taken(given, SinkOptions),
     )
     return Options(
-        namespaces=tuple(name for group in given.pop("namespace") for name in group),
-        label_selector=given.pop("selector"),
         sink=sink,
         wheres=tuple(given.pop("where", ())),
         name_patterns=tuple(given.pop("name", ())),
-        types=tuple(kind for group in given.pop("types", ()) for kind in group),
+        types=_flat(given.pop("types", ())),
+        **shared,
         color=color,
-        contexts=contexts,
-        connection=connection,
         **given,
     )
+
+
+def to_wait_options(given: dict[str, Any]) -> WaitOptions:
+    """What click collected for a wait."""
+    from kwatch.app import Options, WaitOptions
+
+    waits = _taken(given, WaitOptions)
+    return WaitOptions(Options(**_watched(given), **given), **waits)
+
+
+def _watched(given: dict[str, Any]) -> dict[str, Any]:
+    """What a watch and a wait have in common of the fields of Options, out of `given`."""
+    contexts, connection = connection_of(given)
+    return {
+        "namespaces": _flat(given.pop("namespace")),
+        "label_selector": given.pop("selector"),
+        "fail_fast": not given.pop("no_fail_fast", False),
+        "contexts": contexts,
+        "connection": connection,
+    }
+
+
+def _flat(groups: Iterable[tuple[_Each, ...]]) -> tuple[_Each, ...]:
+    return tuple(each for group in groups for each in group)
 
 
 def connection_of(given: dict[str, Any]) -> tuple[tuple[str, ...], ConnectionOptions]:
     """(contexts, the connection flags), out of what click collected."""
     from kwatch.cluster.kubeconfig import ConnectionOptions
 
-    contexts = tuple(name for group in given.pop("context", ()) for name in group)
+    contexts = _flat(given.pop("context", ()))
     if cookies := given.pop("cookies", ()):
         given["headers"] += (("Cookie", "; ".join(cookies)),)
     return contexts, ConnectionOptions(**_taken(given, ConnectionOptions))

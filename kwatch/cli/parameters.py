@@ -27,6 +27,11 @@ def duration(text: str) -> float:
     return sum(float(part or 0) * unit for part, unit in zip(match.groups(), _UNIT_SECONDS, strict=True))
 
 
+def timeout(text: str) -> float:
+    """Seconds, as `duration`; -1 or -5s is less than nothing: for ever."""
+    return -duration(text[1:]) if text.startswith("-") else duration(text)
+
+
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them. Raises click's BadParameter for an empty one."""
     parts = tuple(text.split(","))

@@ -272,12 +272,14 @@ class ExecCredentials:
         """What one run prints on stdout. Raises _Failure."""
         with self._started() as process:
             self._process = process
+            _running.add(process)
             try:
                 if self._closed:
                     _kill(process)
                 output, errors = _collected(process, self._seconds)
             finally:
                 self._process = None
+                _running.discard(process)
         if process.returncode:
             raise _Failure(f"{_end(process.returncode)}{_said(errors)}")
         return output
@@ -347,6 +349,15 @@ def _take(selector: selectors.BaseSelector, key: selectors.SelectorKey, kept: di
     kept["stderr"] = kept["stderr"][-MAX_STDERR:]
     if len(kept["stdout"]) > MAX_OUTPUT:
         raise _Failure(f"printed over {MAX_OUTPUT >> 20} MiB; is it a credential plugin?")
+
+
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def end_plugins() -> None:
+    """Kill the plugins that run now, in whatever thread: for a run that ends while it waits for its credentials."""
+    for process in tuple(_running):
+        _kill(process)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -14,6 +14,7 @@ from kwatch.cli.options import (
     OUTPUT,
     SELECTION,
     TYPES,
+    UNTIL,
     options_of,
     scenario,
     to_options,
@@ -25,7 +26,7 @@ from kwatch.cli.process import environment
 @click.argument("type", default="pods")
 @click.argument("names", nargs=-1)
 @scenario("rollout")
-@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, NOTICES)
+@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, NOTICES)
 def demo(scenario: str, **options: Any) -> int:
     """The same watch, against an API server inside this process: no cluster needed.
 

@@ -16,6 +16,7 @@ from kwatch.cli.options import (
     OUTPUT,
     SELECTION,
     TYPES,
+    UNTIL,
     options_of,
     to_options,
 )
@@ -25,7 +26,7 @@ from kwatch.cli.process import environment
 @click.command(context_settings=COMMAND_CONTEXT)
 @click.argument("type")
 @click.argument("names", nargs=-1)
-@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, CONNECTION, NOTICES, KUBECTL)
+@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, CONNECTION, NOTICES, KUBECTL)
 def watch(**options: Any) -> int:
     """Watch objects of TYPE: all of a namespace, or the NAMES given.
 

@@ -1,0 +1,237 @@
+"""`kwatch wait`: drives a Wait with what the watches find, says how far it is, and ends with its exit code.
+
+The main thread owns the clock: nothing that blocks, be it a name lookup, a connect or a credential plugin, runs in it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+from kwatch.app.judging import Judge, ends_of, left, moment, plan_of
+from kwatch.app.options import Options
+from kwatch.app.sources import Sources, sources
+from kwatch.app.telling import Telling
+from kwatch.app.voice import Voice
+from kwatch.cluster.kubeconfig import Connection
+from kwatch.conditions.predicates import NOT_THERE
+from kwatch.conditions.verdict import Outcome
+from kwatch.conditions.wait import Plan, Result, Wait
+from kwatch.errors import ExitCode, NotFound, TimeIsUp, UsageError
+from kwatch.model import Batch, Clock, Environment, Notice, Query
+from kwatch.protocol.forms import Form, FullForm, ObjectForm
+from kwatch.protocol.session import WatchSession
+from kwatch.pump import Pump, within
+from kwatch.text import inert_json, one_line
+from kwatch.transport import Transport
+from kwatch.watcher import Watcher
+
+ASK_SECONDS = (0.1, 1.0)
+"""The first and the longest pause between two questions for a type that isn't served yet."""
+OUTPUTS = ("", "json", "ndjson", "jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """What a wait was asked for: of the objects of `watch`, whose `until` are the conditions that must all hold.
+
+    `any_of` are those of which one is enough. The watch's `timeout` in seconds: 0 checks once, less waits for ever.
+    """
+
+    watch: Options
+    any_of: tuple[str, ...] = ()
+    all_objects: bool = False
+    output: str = ""
+
+
+def wait(
+    options: WaitOptions, connections: Sequence[Connection], env: Environment, voice: Voice, started: float
+) -> ExitCode:
+    """Wait for the conditions; how it ended is the exit code, and on stdout and stderr."""
+    plan = replace(plan_of(options.watch, options.any_of), count=options.watch.count)
+    _check(options)
+    telling = Telling(env, voice, quiet=options.watch.quiet)
+    for _ in range(2):
+        try:
+            found = _sources(options, plan, connections, env.variables, voice, started)
+        except TimeoutError as error:
+            why = str(error) or "the server did not say what it serves"
+            voice.say(f"error: timed out after {options.watch.timeout:g}s: {why}")
+            return ExitCode.TIMED_OUT
+        try:
+            return _driven(options, plan, found.connections, env, telling, started)
+        except NotFound as error:
+            outdated = [each.distrust() for each in found.catalogs.values()]
+            if error.code != HTTPStatus.NOT_FOUND or not any(outdated):
+                raise
+    raise AssertionError("what was asked for anew isn't outdated")
+
+
+def _driven(
+    options: WaitOptions,
+    plan: Plan,
+    wanted: Mapping[Query, Connection],
+    env: Environment,
+    telling: Telling,
+    started: float,
+) -> ExitCode:
+    judge = Judge(Wait(plan, list(wanted), started), options.watch, ends_of(options.watch, started))
+    by_cluster = {query.cluster: connection for query, connection in wanted.items()}
+
+    def watcher(query: Query, clock: Clock) -> Watcher:
+        patient = query not in wanted or bool(query.cluster)
+        form = _form(query, plan, query in wanted)
+        session = WatchSession(query, form, page_size=options.watch.chunk_size, patient=patient)
+        return Watcher(session, Transport(by_cluster[query.cluster]), clock)
+
+    with Pump(list(wanted), watcher) as pump:
+        return _Waiting(options, env, judge, telling).until_ended(pump)
+
+
+def _check(options: WaitOptions) -> None:
+    if not options.watch.until and not options.any_of:
+        raise UsageError("say what to wait for: --for condition=Ready, --for rollout, --for delete, ...")
+    if options.output not in OUTPUTS:
+        raise UsageError(f'there is no output "{options.output}" of a wait; -o takes json or ndjson')
+    watch = options.watch
+    named = bool(watch.names) or "/" in watch.type
+    if not (named or options.all_objects or watch.label_selector or watch.field_selector):
+        raise UsageError("say which objects: TYPE NAME, TYPE/NAME, TYPE -l SELECTOR or TYPE --all")
+    if named and options.all_objects:
+        raise UsageError("--all and a name exclude each other")
+
+
+def _sources(
+    options: WaitOptions,
+    plan: Plan,
+    connections: Sequence[Connection],
+    variables: Mapping[str, str],
+    voice: Voice,
+    started: float,
+) -> Sources:
+    """As for a watch, but a type that has a group and isn't served yet is waited for: its CRD may be about to come.
+
+    Raises TimeoutError.
+    """
+
+    def find() -> Sources:
+        return sources(options.watch, connections, variables, voice, time.monotonic() + left(options.watch, started))
+
+    pause, longest = ASK_SECONDS
+    said = options.watch.quiet
+    while True:
+        try:
+            return within(find, left(options.watch, started))
+        except TimeIsUp:
+            raise TimeoutError from None
+        except NotFound as error:
+            if "." not in options.watch.type or plan.ends_objects or options.watch.timeout == 0:
+                raise
+            if left(options.watch, started) <= pause:
+                raise TimeoutError(str(error)) from None
+            if not said:
+                voice.say(f"{error}; waiting for it")
+            said = True
+            time.sleep(pause)
+            pause = min(pause * 2, longest)
+
+
+def _form(query: Query, plan: Plan, is_target: bool) -> Form:
+    """Whole objects, Secrets as they are: they are compared, and never shown."""
+    if is_target and any(condition.needs_row for condition in plan.conditions):
+        return FullForm(query.resource, secrets=True)
+    return ObjectForm(secrets=True)
+
+
+class _Waiting:
+    """The main thread of a wait."""
+
+    def __init__(self, options: WaitOptions, env: Environment, judge: Judge, telling: Telling) -> None:
+        self._options = options
+        self._env = env
+        self._judge = judge
+        self._telling = telling
+
+    def until_ended(self, pump: Pump) -> ExitCode:
+        """The exit code, once the wait is decided, its time is up or the reader of stdout is gone."""
+        try:
+            while (code := self._judge.code(pump)) is None:
+                self._telling.progress(self._judge.wait, time.monotonic())
+                if self._env.stdout_closed():
+                    return ExitCode.PIPE_CLOSED
+                self._take_all(pump)
+        finally:
+            self._telling.clear()
+        self._print()
+        for line in self._judge.report(self._conditions()):
+            self._telling.say(line)
+        return code
+
+    def _take_all(self, pump: Pump) -> None:
+        """Wait for something, then take all that is there: what came together is judged together."""
+        batch = pump.take(self._judge.left())
+        while batch:
+            self._handle(batch)
+            batch = None if self._judge.wait.decide(moment()) else pump.take(0)
+
+    def _handle(self, batch: Batch) -> None:
+        for signal in batch.signals:
+            if isinstance(signal, Notice) and (self._options.watch.verbose or not signal.detail):
+                self._telling.notice(signal.text)
+        self._judge.take(batch)
+        if batch.failure:
+            if not self._judge.wait.fail(batch.query):
+                raise batch.failure
+            self._telling.notice(f"{batch.failure}; what it would tell of a failure isn't known")
+
+    # The end
+
+    def _conditions(self) -> str:
+        parts = (" and ".join(self._options.watch.until), " or ".join(self._options.any_of))
+        return " and ".join(part for part in parts if part)
+
+    def _print(self) -> None:
+        """The verdicts, on stdout: what is met as kubectl says it, or all of them for a machine."""
+        results = self._judge.wait.results(moment())
+        if self._options.output:
+            blamed = self._judge.end.result if self._judge.end else None
+            if blamed and blamed.condition in self._options.watch.fail_on:
+                results.append(blamed)
+            lines = [self._document(result) for result in results]
+        else:
+            lines = self._lines(results)
+        self._env.stdout.write("".join(f"{line}\n" for line in lines).encode())
+        self._env.stdout.flush()
+
+    def _lines(self, results: Sequence[Result]) -> list[str]:
+        if (*self._options.watch.until, *self._options.any_of) == ("rollout",):
+            return [one_line(each.reason) for each in results if each.outcome is Outcome.MET]
+        met = self._judge.wait.references(met=True)
+        return [one_line(f"{reference} condition met") for reference, _, why in met if why != NOT_THERE]  # as kubectl
+
+    def _document(self, result: Result) -> str:
+        spacing: dict[str, Any] = {"indent": 4} if self._options.output == "json" else {"separators": (",", ":")}
+        return inert_json(json.dumps(document(result), ensure_ascii=False, **spacing))
+
+
+def document(result: Result) -> dict[str, Any]:
+    """A verdict for machines."""
+    culprit = result.culprit
+    blame: Mapping[str, str] = {}
+    if culprit:
+        blame = {"pod": culprit.pod, "container": culprit.container, "cause": culprit.reason}
+        blame = {**blame, "message": culprit.message, "hint": culprit.hint}
+    return {
+        "object": result.reference,
+        **({"namespace": result.namespace} if result.namespace else {}),
+        "condition": result.condition,
+        "met": result.outcome is Outcome.MET,
+        "failed": result.outcome in (Outcome.FAILED, Outcome.UNANSWERABLE),
+        "seconds": result.seconds,
+        "reason": result.reason,
+        **blame,
+    }
