@@ -1,6 +1,6 @@
 """The words the layers speak to each other in: what is watched, what changed, what happened on the way.
 
-Standard library alone. The types made once per event are NamedTuples (a frozen dataclass costs five times as much
+Nothing of a layer above. The types made once per event are NamedTuples (a frozen dataclass costs five times as much
 to make); all else is frozen dataclasses.
 """
 
@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, TextIO
 from urllib.parse import quote
+
+from kwatch.shards import Shard
 
 Key = tuple[str, str]
 """(namespace, name): what identifies an object of one type at one moment; the uid tells its lives apart."""
@@ -52,7 +55,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One thing to watch: a type in one namespace (or all), perhaps narrowed by the server's selectors.
+    """One thing to watch: a type in one namespace (or all), perhaps narrowed by the server's selectors or to a shard.
 
     `cluster` is the context's name where several clusters are watched at once, else "".
     """
@@ -63,6 +66,7 @@ class Query:
     label_selector: str = ""
     field_selector: str = ""
     cluster: str = ""
+    shard: Shard | None = None
 
     @property
     def path(self) -> str:
@@ -77,6 +81,8 @@ class Query:
         name = self.name and f"metadata.name={_escaped(self.name)}"
         fields = [part for part in (name, self.field_selector) if part]
         selectors = {"labelSelector": self.label_selector, "fieldSelector": ",".join(fields)}
+        if self.shard:
+            selectors["shardSelector"] = self.shard.selector
         return {name: value for name, value in selectors.items() if value}
 
     def __str__(self) -> str:
@@ -146,6 +152,17 @@ class Bookmark(NamedTuple):
     version: str
 
 
+class Checkpoint(NamedTuple):
+    """From where a watch can go on another time: after `resume`, unless it is `listing`, for then the list starts over.
+
+    `synced`: its first list was complete once, so that what is new from then on isn't initial.
+    """
+
+    resume: str = ""
+    listing: bool = True
+    synced: bool = False
+
+
 class Listed(NamedTuple):
     """A page of a list came in: `objects` so far, about `remaining` to go (None: the server doesn't say)."""
 
@@ -196,11 +213,15 @@ Signal = Change | Bookmark | Listed | Synced | Connected | Notice | Ended
 
 
 class Batch(NamedTuple):
-    """What one watch found. `failure` is set on its last batch, where it can't go on."""
+    """What one watch found. `failure` is set on its last batch, where it can't go on.
+
+    `checkpoint` is from where a later watch may go on, once all up to this batch has been dealt with.
+    """
 
     query: Query
     signals: Sequence[Signal]
     failure: Exception | None = None
+    checkpoint: Checkpoint | None = None
 
 
 class Clock(Protocol):
@@ -244,3 +265,7 @@ class Environment:
     size: Callable[[], os.terminal_size] = lambda: os.terminal_size((80, 24))
     """The terminal's columns and lines."""
     terminal: Terminal = field(default_factory=Terminal)
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+    """The time of what is printed: a replay has its own."""
+    on_hangup: Callable[[Callable[[], None]], object] = lambda action: None
+    """Has what it is given called at each SIGHUP from then on."""

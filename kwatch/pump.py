@@ -92,6 +92,16 @@ class Pump:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def received(self) -> int:
+        """Bytes of lists and watches so far."""
+        return sum(watcher.received for watcher in list(self._watchers.values()))
+
+    @property
+    def waiting(self) -> int:
+        """Batches that wait to be taken."""
+        return self._queue.qsize()
+
     def add(self, query: Query) -> None:
         """Watch one more, from now on."""
         self._prepare(query).start()
@@ -135,7 +145,7 @@ class Pump:
     def _read(self, query: Query, watcher: Watcher) -> None:
         try:
             for signals in watcher.batches():
-                self._queue.put(Batch(query, signals))
+                self._queue.put(Batch(query, signals, checkpoint=watcher.checkpoint))
                 if self._stopped.is_set():
                     return
         except Exception as error:  # the main thread decides what it means

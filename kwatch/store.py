@@ -6,10 +6,11 @@ Compares resourceVersions for equality, and for order only where both are plain 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from kwatch.model import Change, Key
+from kwatch.model import Change, Checkpoint, Key
 from kwatch.protocol.forms import Form, Item
 
 
@@ -19,6 +20,17 @@ class Entry(NamedTuple):
     uid: str
     version: str
     packed: Any
+
+
+class Kept(NamedTuple):
+    """What is left of an earlier watch of the same query: where it stopped, and what it knew then."""
+
+    checkpoint: Checkpoint = Checkpoint()
+    entries: Mapping[Key, Entry] = MappingProxyType({})
+
+
+NOTHING = Kept()
+"""There was no earlier watch."""
 
 
 def older(version: str, than: str) -> bool:
@@ -36,9 +48,10 @@ def not_newer(version: str, than: str) -> bool:
 class Store:
     """The objects of one watch. Each method returns the changes to hand on, in order."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, entries: Mapping[Key, Entry] = MappingProxyType({})) -> None:
+        """`entries` were handed on by an earlier watch."""
         self._form = form
-        self._entries: dict[Key, Entry] = {}
+        self._entries: dict[Key, Entry] = dict(entries)
         self._unseen: set[Key] = set()
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kwatch.errors import ConfigError, Cut, FrameTooLong, KwatchError, Overdue, TransportError, Unreachable, Untrusted
-from kwatch.model import Clock, Notice, Signal
+from kwatch.model import Checkpoint, Clock, Notice, Signal
 from kwatch.protocol.decisions import Cause
 from kwatch.protocol.session import Request, WatchSession
 from kwatch.transport import Response, Transport
@@ -29,7 +29,14 @@ class Watcher:
         self._transport = transport
         self._clock = clock
         self._stopped = False
+        self.received = 0
+        """Bytes of lists and watches so far, decompressed."""
         self._warned: set[str] = set()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """From where another watch may go on that has all the batches so far. For the thread that takes them."""
+        return self._session.checkpoint
 
     def batches(self) -> Iterator[list[Signal]]:
         """What happens, in order, a list for each piece of data. Raises KwatchError where the watch can't go on."""
@@ -77,7 +84,9 @@ class Watcher:
         if response.status != 200:
             self._session.receive_status(response.status, response.read_error(), response.retry_after)
         elif request.verb == "list":
-            self._session.receive_page(response.read())
+            body = response.read()
+            self.received += len(body)
+            self._session.receive_page(body)
         else:
             self._session.receive_accepted()
             yield from self._stream(response)
@@ -85,6 +94,7 @@ class Watcher:
     def _stream(self, response: Response) -> Iterator[list[Signal]]:
         yield from self._pending()
         for data in response.chunks():
+            self.received += len(data)
             going_on = self._session.receive_data(data)
             yield from self._pending()
             if self._stopped or not going_on:

@@ -327,7 +327,7 @@ class Wait:
             if query.namespace == target.key[0] and query.cluster == target.query.cluster:
                 self._turn += 1
                 chosen = ("", query.label_selector, query.field_selector, query.cluster)
-                reading = Reading(query.resource, query.namespace, *chosen, self._turn)
+                reading = Reading(query.resource, query.namespace, *chosen, turn=self._turn)
                 self._ask(reading, _Question(target, {}, query))
 
     def _ask(self, reading: Reading, question: _Question) -> None:

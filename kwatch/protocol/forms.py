@@ -14,6 +14,7 @@ from kwatch.errors import MalformedFrame
 from kwatch.model import Column, Key, Resource, Row
 from kwatch.protocol.frames import Frame, Page
 from kwatch.protocol.jsontext import changed_by_decoding, decode, decode_exactly, encode
+from kwatch.shards import Shard
 from kwatch.text import brief
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -222,6 +223,29 @@ class FullForm(TableForm):
         whole = {**self._kind, **value}
         _strip(whole, metadata, self._managed_fields, self._secrets, self._trace)
         return Document(encode(whole))
+
+
+class ShardForm:
+    """Another form, of the objects of one shard alone: a server that knows no shards sends all."""
+
+    def __init__(self, form: Form, shard: Shard) -> None:
+        self.accept, self.parameters = form.accept, form.parameters
+        self.pack, self.unpack = form.pack, form.unpack
+        self._form = form
+        self._shard = shard
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the server's table."""
+        return self._form.columns
+
+    def of_frame(self, frame: Frame) -> list[Item]:
+        """The shard's objects of the event."""
+        return [item for item in self._form.of_frame(frame) if self._shard.holds(item.uid)]
+
+    def of_page(self, page: Page) -> Iterable[Item]:
+        """The shard's objects of the page."""
+        return [item for item in self._form.of_page(page) if self._shard.holds(item.uid)]
 
 
 def _sharing(old: tuple[Any, ...], new: tuple[Any, ...]) -> tuple[Any, ...]:

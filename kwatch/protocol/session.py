@@ -21,13 +21,13 @@ from kwatch.errors import (
     TruncatedJson,
     Unauthorized,
 )
-from kwatch.model import Bookmark, Connected, Listed, Notice, Query, Signal, Synced
+from kwatch.model import Bookmark, Checkpoint, Connected, Listed, Notice, Query, Signal, Synced
 from kwatch.protocol.decisions import DECISIONS, FORBIDDEN_HINTS, HINTS, STATUS_CAUSES, Cause, Move, Pace, Scope
-from kwatch.protocol.forms import Form
+from kwatch.protocol.forms import Form, ShardForm
 from kwatch.protocol.frames import Frame, Status, parse_error_body, parse_frame, parse_page, parse_status
 from kwatch.protocol.lines import LineDecoder
 from kwatch.retry import Backoff, retry_after
-from kwatch.store import Store, older
+from kwatch.store import NOTHING, Kept, Store, older
 
 PAGE_SIZE = 500
 WATCH_SECONDS = (300, 600)
@@ -91,27 +91,28 @@ class WatchSession:
         page_size: int = PAGE_SIZE,
         stream_list: bool = False,
         patient: bool = False,
+        kept: Kept = NOTHING,
     ) -> None:
         """`stream_list` asks for what exists as a stream (sendInitialEvents) where the server has it; `page_size` 0 is
         a list in one piece; `patient` goes on trying where a server can't be reached at the start: it is one of many.
+
+        `kept` is what an earlier watch left: this one goes on from its checkpoint, and hands on what changed since.
         """
         self._query = query
-        self._form = form
-        self._store = Store(form)
+        self._form = ShardForm(form, query.shard) if query.shard else form
+        self._store = Store(form, kept.entries)
         self._page_size = page_size
         self._stream_list = stream_list
         self._patient = patient
         self._signals: list[Signal] = []
-        self._listing = True
+        self._resume, self._listing, self._synced = kept.checkpoint
         self._watching = False
         self._token = ""
         self._tokens: set[str] = set()
         self._list_version = ""
         self._listed = 0
-        self._resume = ""
         self._started_at = ""
         self._answered = False
-        self._synced = False
         self._heard = False
         self._lines = LineDecoder()
         self._seconds = 0
@@ -120,6 +121,13 @@ class WatchSession:
         self._last_cause = Cause.ENDED
         self._repeats = 0
         self._backoff = Backoff()
+        if not self._listing:
+            self._signals.append(Synced(self._resume, len(self._store), first=False))
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """From where another watch may go on, once it has all that `signals` gave so far."""
+        return Checkpoint(self._resume, self._listing, self._synced)
 
     @property
     def resume_version(self) -> str:

@@ -28,6 +28,7 @@ exchanges = st.builds(
     split=st.sampled_from([1, 7, 1000, 100_000]),
     bookmark=st.booleans(),
     replay=st.integers(0, 4),
+    restart=st.sampled_from([False, False, False, True]),
 )
 restores = st.integers(1, 10)
 

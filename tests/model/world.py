@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kwatch.model import Bookmark, Change, Notice, Query, Resource, Signal, Synced
+from kwatch.model import Bookmark, Change, Key, Notice, Query, Resource, Signal, Synced
 from kwatch.protocol.decisions import Cause
-from kwatch.protocol.forms import ObjectForm, TableForm
+from kwatch.protocol.forms import Form, ObjectForm, TableForm
 from kwatch.protocol.session import Request, WatchSession
 from kwatch.sandbox import ApiError, Cluster
 from kwatch.sandbox import Request as ServerRequest
 from kwatch.sandbox.api import Api, Reply, Watching, error_reply
 from kwatch.sandbox.representations import event
+from kwatch.store import NOTHING, Entry, Kept
 
 NAMES = ("a", "b", "c", "d")
 MANY = 12
@@ -38,6 +39,7 @@ class Step:
 class Exchange:
     """What happens to one request: writes before and during it, and the fault at its end.
 
+    With `restart` another watch goes on after it, from the checkpoint and what was known then, as after a crash.
     `fault` is a key of World.FAULTS. `at` places it: the byte of the body (from its start, modulo its length).
     """
 
@@ -48,6 +50,7 @@ class Exchange:
     split: int = 100_000
     bookmark: bool = True
     replay: int = 0
+    restart: bool = False
 
 
 @dataclass
@@ -67,14 +70,27 @@ class World:
         self.cluster = Cluster(history=25, now=lambda: self.now)
         self.cluster.create("configmaps", {"metadata": {"name": "first", "labels": {"shown": "yes"}}})
         self.api = Api(self.cluster, address="", user="model", aggregated=True)
-        query = Query(Resource("", "v1", "configmaps", "ConfigMap"), "default", label_selector=self.selector)
-        form = TableForm() if self.table else ObjectForm()
-        self.session = WatchSession(query, form, page_size=self.page_size, stream_list=self.stream_list)
+        self.entries: dict[Key, Entry] = {}
+        self.session = self._session(NOTHING)
+        self.restarted = False
         self.told: set[str] = set()
         self.seen: set[tuple[str, str, str]] = set()
         self.quiet: list[float] = []
         self.synced = False
         self.initial = False
+
+    def _session(self, kept: Kept) -> WatchSession:
+        query = Query(Resource("", "v1", "configmaps", "ConfigMap"), "default", label_selector=self.selector)
+        self.form: Form = TableForm() if self.table else ObjectForm()
+        return WatchSession(query, self.form, page_size=self.page_size, stream_list=self.stream_list, kept=kept)
+
+    def _restart(self) -> None:
+        """Another process takes over; it gets an answer at first."""
+        self.session = self._session(Kept(self.session.checkpoint, dict(self.entries)))
+        self.restarted = True
+        self.quiet.clear()
+        for _ in range(3):
+            self.exchange(Exchange())
 
     # Writes
 
@@ -128,6 +144,8 @@ class World:
         self.quiet = [] if news else [*self.quiet, self.now]
         if len(self.quiet) >= MANY and self.quiet[-1] - self.quiet[-MANY] < 1:
             self.problems.append(f"{MANY} requests without news in {self.quiet[-1] - self.quiet[-MANY]} s")
+        if plan.restart:
+            self._restart()
 
     def settle(self) -> None:
         """No more faults: exchanges until the session has caught up with the cluster."""
@@ -243,7 +261,8 @@ class World:
             if asked not in self.told:
                 self.problems.append(f"asked to resume from {asked}, of which it was never told; told {self.told}")
             return
-        again = self.synced and "continue" not in request.parameters
+        again = self.synced and "continue" not in request.parameters and not self.restarted
+        self.restarted = False
         announced = any(isinstance(one, Notice) and not one.detail for one in signals)
         if again and not announced:
             self.problems.append("listed again without a notice")
@@ -268,6 +287,10 @@ class World:
         }
         if not legal[change.type]:
             self.problems.append(f"{change.type} {name} {life} where {known} was known")
+        if change.type == "DELETED":
+            self.entries.pop(change.key, None)
+        else:
+            self.entries[change.key] = Entry(change.uid, change.version, self.form.pack(change.state))
         once = (change.uid, change.version, change.type)
         if once in self.seen:
             self.problems.append(f"printed twice: {once}")

@@ -9,10 +9,11 @@ import pytest
 from recordings import body, names, recording
 
 from kwatch.errors import ApiError, Forbidden, KwatchError, NotFound, ProtocolError, Unauthorized, Unreachable
-from kwatch.model import Bookmark, Change, Listed, Notice, Query, Resource, Signal, Synced
+from kwatch.model import Bookmark, Change, Checkpoint, Listed, Notice, Query, Resource, Signal, Synced
 from kwatch.protocol.decisions import DECISIONS, Cause
 from kwatch.protocol.forms import ObjectForm, TableForm
 from kwatch.protocol.session import Request, WatchSession
+from kwatch.store import Entry, Kept
 
 PODS = Query(Resource("", "v1", "pods", "Pod"), "rec")
 
@@ -600,3 +601,67 @@ def test_a_relist_is_streamed_too_and_its_versions_are_no_place_to_resume_from()
     assert driver.session.resume_version == "20"
     driver.data(end_of_initial_events(30))
     assert driver.changes == [("ADDED", "a", "3"), ("ADDED", "b", "29"), ("DELETED", "a", "3")]
+
+
+# Taking over from an earlier watch
+
+
+def kept(driver: Driver) -> Kept:
+    """What the driver's session leaves: its checkpoint, and the entries that its changes add up to."""
+    entries = {}
+    for one in driver.signals:
+        if isinstance(one, Change) and one.type == "DELETED":
+            entries.pop(one.key, None)
+        elif isinstance(one, Change):
+            entries[one.key] = Entry(one.uid, one.version, ObjectForm().pack(one.state))
+    return Kept(driver.session.checkpoint, entries)
+
+
+class Successor(Driver):
+    """A session that goes on from what another one left."""
+
+    def __init__(self, left: Kept) -> None:
+        super().__init__(version="")
+        self.session = WatchSession(PODS, ObjectForm(), kept=left)
+
+
+def test_a_watch_that_takes_over_resumes_after_the_last_event_and_knows_the_old_states() -> None:
+    first = Driver(None, thing("a", 1), thing("b", 2))
+    first.data(event("MODIFIED", thing("a", 11)), event("DELETED", thing("b", 12)))
+    second = Successor(kept(first))
+    request = second.ask()
+    assert (request.verb, request.parameters["resourceVersion"]) == ("watch", "12")
+    second.data(event("MODIFIED", thing("a", 11)), event("MODIFIED", thing("a", 13)))
+    assert second.changes == [("MODIFIED", "a", "13")]
+    [change] = [one for one in second.signals if isinstance(one, Change)]
+    assert change.old.object == thing("a", 11)
+    assert not change.initial
+    assert [one for one in second.signals if isinstance(one, Synced)] == [Synced("12", 1, False)]
+
+
+def test_where_its_version_is_gone_it_lists_and_hands_on_the_difference_as_no_first_list() -> None:
+    first = Driver(None, thing("a", 1), thing("b", 2), thing("c", 3))
+    second = Successor(kept(first))
+    second.ask()
+    assert second.status(410).verb == "list"
+    second.page(listing(20, thing("a", 1), thing("b", 15, uid="other"), thing("d", 16)))
+    assert second.changes == [("DELETED", "b", "2"), ("ADDED", "b", "15"), ("ADDED", "d", "16"), ("DELETED", "c", "3")]
+    assert not any(one.initial for one in second.signals if isinstance(one, Change))
+
+
+@pytest.mark.parametrize("listed_before", [True, False])
+def test_what_was_left_amid_a_list_begins_with_a_list(listed_before: bool) -> None:
+    first = Driver(None, *([thing("a", 1)] if listed_before else []), version=10 if listed_before else "")
+    if listed_before:
+        first.status(410)
+    else:
+        first.ask()
+    first.page(listing(20, thing("a", 15), token="more"))
+    left = kept(first)
+    assert left.checkpoint == Checkpoint("10" if listed_before else "", True, listed_before)
+    second = Successor(left)
+    assert second.ask().verb == "list"
+    second.page(listing(30, thing("a", 15), thing("b", 21)))
+    assert second.changes == [("ADDED", "b", "21")]
+    [change] = [one for one in second.signals if isinstance(one, Change)]
+    assert change.initial is not listed_before
