@@ -6,12 +6,12 @@ renamed an event carries. Pure: the time is an argument.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from kwatch.columns import age
-from kwatch.model import Batch, Change, Column, Query, Resource, Row, Signal
+from kwatch.model import Batch, Change, Column, Key, Query, Resource, Row, Signal
 
 EVENTS = Resource("", "v1", "events", "Event")
 COLUMNS = (
@@ -106,6 +106,56 @@ class EventRows:
             return change
         old = row(change.old, now) if change.old is not None else None
         return change._replace(state=row(change.state, now), old=old)
+
+
+class Folded:
+    """A stage that leaves out what happens again: the further counts of an event, and other events that say the same of
+    the same object while one that said it still exists.
+    """
+
+    def __init__(self, known: Iterable[tuple[Query, Key, Any]] = ()) -> None:
+        """`known` are the events that an earlier run handed on: query, key and whole object."""
+        self._sayers: dict[Hashable, set[tuple[Query, Key]]] = {}
+        for query, key, state in known:
+            self._is_news(query, key, state.object)
+
+    def take(self, batch: Batch) -> Iterable[Batch]:
+        """The batch without repeats."""
+        signals = [one for one in batch.signals if not isinstance(one, Change) or self._passes(batch.query, one)]
+        return (batch._replace(signals=signals),)
+
+    def end(self) -> Iterable[Batch]:
+        """Nothing is held back."""
+        return ()
+
+    def _passes(self, query: Query, change: Change) -> bool:
+        if change.old is not None:
+            self._forget(query, change.key, change.old.object)
+        if change.type == "DELETED":
+            self._forget(query, change.key, change.state.object)
+            return True
+        is_news = self._is_news(query, change.key, change.state.object)
+        return is_news and (change.old is None or _what(query, change.old.object) != _what(query, change.state.object))
+
+    def _is_news(self, query: Query, key: Key, event: Mapping[str, Any]) -> bool:
+        sayers = self._sayers.setdefault(_what(query, event), set())
+        sayers.add((query, key))
+        return len(sayers) == 1
+
+    def _forget(self, query: Query, key: Key, event: Mapping[str, Any]) -> None:
+        what = _what(query, event)
+        sayers = self._sayers.get(what, set())
+        sayers.discard((query, key))
+        if not sayers:
+            self._sayers.pop(what, None)
+
+
+def _what(query: Query, event: Mapping[str, Any]) -> Hashable:
+    """What is said of whom."""
+    about = _about(event)
+    subject = tuple(str(about.get(name)) for name in ("kind", "namespace", "name", "uid", "fieldPath"))
+    said = tuple(_text(event.get(name)) for name in ("type", "reason", "message", "note"))
+    return query.cluster, subject, said
 
 
 def _concerns(group: str | None, change: Change) -> bool:

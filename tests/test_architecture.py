@@ -14,6 +14,7 @@ LAYERS = {
     "kwatch": 0,
     "kwatch.errors": 0,
     "kwatch.model": 0,
+    "kwatch.shards": 0,
     "kwatch.text": 0,
     "kwatch.columns": 1,
     "kwatch.diffs": 1,
@@ -24,15 +25,20 @@ LAYERS = {
     "kwatch.sorting": 1,
     "kwatch.yamltext": 1,
     "kwatch.jsonpath": 1,
+    "kwatch.printing": 1,
     "kwatch.retry": 1,
     "kwatch.stages": 1,
     "kwatch.store": 1,
     "kwatch.protocol": 1,
     "kwatch.cluster": 2,
+    "kwatch.recordings": 2,
     "kwatch.transport": 2,
+    "kwatch.vitals": 1,
     "kwatch.watcher": 2,
     "kwatch.pump": 3,
     "kwatch.conditions": 4,
+    "kwatch.export": 4,
+    "kwatch.metrics": 4,
     "kwatch.sinks": 4,
     "kwatch.sandbox": 4,
     "kwatch.app": 5,
@@ -59,12 +65,15 @@ ALLOWED = {
     "requests": {"kwatch.transport", "kwatch.cluster"},
     "urllib3": {"kwatch.transport", "kwatch.cluster"},
     "yaml": {"kwatch.cluster", "kwatch.sinks"},
-    "threading": {"kwatch.pump", "kwatch.sandbox", "kwatch.cli", "kwatch.cluster"},
+    "threading": {"kwatch.pump", "kwatch.sandbox", "kwatch.cli", "kwatch.cluster", "kwatch.export", "kwatch.metrics"},
     "tabulate": {"kwatch.app"},
+    "prometheus_client": {"kwatch.metrics"},
+    "sqlite3": {"kwatch.export"},
     "jsonpath": {"kwatch.jsonpath"},
 }
 """Who may import what; `cli` has a thread for a last flush that must not block, `cluster` a lock that keeps
-reader threads from running a credential plugin twice, and a thread that ends a discovery in time."""
+reader threads from running a credential plugin twice, and a thread that ends a discovery in time, `export` a thread
+that compresses rotated files, `metrics` an HTTP server."""
 
 
 def modules() -> dict[str, ast.Module]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kwatch import events
+from kwatch.app.exporting import PerFile, exporting
 from kwatch.app.judging import Until, ends_of, left
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import EventOptions, Options
@@ -26,16 +27,20 @@ from kwatch.cluster.exec import end_plugins
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, TimeIsUp, UsageError
 from kwatch.filters import Filter, OfTypes
-from kwatch.model import Change, Clock, Environment, Notice, Query
-from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
+from kwatch.model import Change, Clock, Environment, Key, Notice, Query
+from kwatch.protocol.forms import Document, Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump, within
 from kwatch.sinks import FORMS, Sink, SinkOptions, Wants, make
 from kwatch.stages import Only, Opening, Stage
+from kwatch.store import NOTHING, Kept
 from kwatch.transport import Transport
+from kwatch.vitals import Vitals
 from kwatch.watcher import Watcher
 
 if TYPE_CHECKING:
+    from kwatch.app.replaying import ReplayOptions
+    from kwatch.export import Export
     from kwatch.sorting import Order
 
 __all__ = [
@@ -44,8 +49,10 @@ __all__ = [
     "WaitOptions",
     "run",
     "run_demo",
+    "run_replay",
     "run_resources",
     "run_sandbox",
+    "run_state",
     "run_wait",
 ]
 
@@ -102,6 +109,31 @@ def run_resources(listing: Listing, env: Environment) -> ExitCode:
     return _ended(lambda voice: list_resources(listing, env, voice), env)
 
 
+def run_replay(options: Options, asked: ReplayOptions, env: Environment) -> ExitCode:
+    """What was recorded, again; or the state of the cluster at a moment of it."""
+
+    def again(voice: Voice) -> ExitCode:
+        from kwatch.app.replaying import replay
+
+        _check_output(options)
+        return replay(_prepared(options, env), asked, env, voice)
+
+    return _ended(again, env)
+
+
+def run_state(path: str, env: Environment) -> ExitCode:
+    """What is in the state of an export, as a table."""
+
+    def show(voice: Voice) -> ExitCode:
+        from kwatch.app.exporting import described
+
+        env.stdout.write(described(path).encode(errors="backslashreplace"))
+        env.stdout.flush()
+        return ExitCode.OK
+
+    return _ended(show, env)
+
+
 def _ended(work: Callable[[Voice], ExitCode], env: Environment) -> ExitCode:
     """Run `work`; whatever ends it becomes an exit code, and for an error one line on stderr."""
     voice = Voice(env)
@@ -122,6 +154,8 @@ def _ended(work: Callable[[Voice], ExitCode], env: Environment) -> ExitCode:
     except Exception as error:
         voice.say(f"error: a bug of kwatch's own, {type(error).__name__}: {error}; please report it")
         return ExitCode.ERROR
+    finally:
+        voice.progress.clear()
 
 
 @contextlib.contextmanager
@@ -191,22 +225,27 @@ def _run(
     options: Options, wanted: Sources, outdated: Stage, env: Environment, voice: Voice, started: float
 ) -> ExitCode:
     queries = list(wanted.connections)
+    vitals = Vitals(queries, started) if options.heartbeat or options.metrics else None
     until = _until(options, queries, started, voice)
     by_cluster = {query.cluster: connection for query, connection in wanted.connections.items()}
 
-    def watcher(query: Query, clock: Clock) -> Watcher:
-        if query in wanted.connections:
-            form = _form(query, options, until.wants if until else Wants(0))
-            return _watcher(query, form, options, wanted.connections[query], clock, patient=bool(query.cluster))
-        return _watcher(query, ObjectForm(), options, by_cluster[query.cluster], clock, patient=True)
+    with exporting(options, wanted.connections, env, voice) as (env, export):
 
-    sink = _sink(options, queries, env)
-    stages = [*([until] if until else []), outdated, *_stages(options, wanted, sink)]
-    try:
-        with Pump(queries, watcher) as pump:
-            code = Loop(options, env, stages, sink, voice, len(queries), until).until_ended(pump, started)
-    finally:
-        sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
+        def watcher(query: Query, clock: Clock) -> Watcher:
+            if query in wanted.connections:
+                form = _form(query, options, until.wants if until else Wants(0))
+                kept, several = export.kept(query) if export else NOTHING, bool(query.cluster)
+                return _watcher(query, form, options, wanted.connections[query], clock, kept, patient=several)
+            return _watcher(query, ObjectForm(), options, by_cluster[query.cluster], clock, patient=True)
+
+        sink = _sink(options, queries, env, export)
+        stages = [*([until] if until else []), outdated, *_stages(options, wanted, sink, export)]
+        try:
+            with Pump(queries, watcher) as pump, _served(options, vitals, pump, export):
+                loop = Loop(options, env, stages, sink, voice, len(queries), export, vitals, until)
+                code = loop.until_ended(pump, started)
+        finally:
+            sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
     for line in until.report() if until and code is not ExitCode.OK else ():
         voice.say(line)
     return code
@@ -216,6 +255,20 @@ def _until(options: Options, queries: Sequence[Query], started: float, voice: Vo
     if not options.until and not options.fail_on and options.timeout is None:
         return None
     return Until(options, queries, started, lambda text: None if options.quiet else voice.say(text))
+
+
+def _served(
+    options: Options, vitals: Vitals | None, pump: Pump, export: Export | None
+) -> contextlib.AbstractContextManager[object]:
+    """Metrics, if they are asked for."""
+    if not options.metrics or not vitals:
+        return contextlib.nullcontext()
+    try:
+        from kwatch.metrics import Metrics, Readings
+    except ImportError as error:
+        raise UsageError("--metrics needs prometheus-client: pip install 'kwatch-cli[metrics]'") from error
+    size, commits = (lambda: export.size, lambda: export.commits) if export else (lambda: 0, lambda: 0)
+    return Metrics(*options.metrics, vitals, Readings(lambda: pump.received, lambda: pump.waiting, size, commits))
 
 
 def _check_output(options: Options) -> None:
@@ -229,22 +282,32 @@ def _check_output(options: Options) -> None:
         raise UsageError(f"-o {output} needs something after it: -o {output}=…")
 
 
-def _stages(options: Options, wanted: Sources, sink: Sink) -> list[Stage]:
+def _stages(options: Options, wanted: Sources, sink: Sink, export: Export | None) -> list[Stage]:
     """What changes pass first stands first."""
     stages: list[Stage] = []
     queries = list(wanted.connections)
     if options.events is not None:
         rows = bool(_wants(options) & Wants.ROWS)
+        if options.events.folded:
+            stages.append(events.Folded(_known(queries, export)))
         stages.append(events.EventRows(_now, wanted.subjects, rows=rows))
     if options.wheres or options.name_patterns:
         shown = [query for query in queries if options.sink.output != "nodes" or query.resource != NODES]
         stages.append(Only(Filter(shown, options.wheres, options.name_patterns, _now), shown))
     order = _order(options, queries)
-    if (order or len(queries) > 1) and not sink.shows_notices:
+    waits = (order or len(queries) > 1) and not sink.shows_notices
+    if waits and not options.export.state:  # what is committed as handed on can't be held back
         stages.append(Opening(queries, order))
     if options.types:
         stages.append(OfTypes(options.types))
     return stages
+
+
+def _known(queries: Sequence[Query], export: Export | None) -> Iterator[tuple[Query, Key, Document]]:
+    """What an earlier run of the export knew, whole."""
+    for query in queries if export else ():
+        assert export
+        yield from ((query, key, Document(entry.packed)) for key, entry in export.kept(query).entries.items())
 
 
 def _order(options: Options, queries: Sequence[Query]) -> Callable[[Query, Change], Any] | None:
@@ -290,7 +353,7 @@ def _read(path: str) -> str:
         raise UsageError(f"{path} can't be read: {getattr(error, 'strerror', None) or 'it is not text'}") from error
 
 
-def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
+def _sink(options: Options, queries: Sequence[Query], env: Environment, export: Export | None) -> Sink:
     """The sink, showing what tells one query's objects from another's."""
     namespaced = any(query.resource.namespaced for query in queries)
     several = options.all_namespaces or len({query.namespace for query in queries if query.resource.namespaced}) > 1
@@ -306,13 +369,22 @@ def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
         live=options.sink.live and not options.types and options.events is None,
         queries=tuple(queries),
     )
-    return make(shown, env)
+    return PerFile(shown, env, export) if export else make(shown, env)
 
 
 def _watcher(
-    query: Query, form: Form, options: Options, connection: Connection, clock: Clock, *, patient: bool
+    query: Query,
+    form: Form,
+    options: Options,
+    connection: Connection,
+    clock: Clock,
+    kept: Kept = NOTHING,
+    *,
+    patient: bool,
 ) -> Watcher:
-    session = WatchSession(query, form, page_size=options.chunk_size, stream_list=options.watch_list, patient=patient)
+    session = WatchSession(
+        query, form, page_size=options.chunk_size, stream_list=options.watch_list, patient=patient, kept=kept
+    )
     return Watcher(session, Transport(connection), clock)
 
 

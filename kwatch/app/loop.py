@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from kwatch.app.judging import Until
 from kwatch.app.options import Options
@@ -13,6 +14,10 @@ from kwatch.model import Batch, Change, Connected, Ended, Environment, Listed, N
 from kwatch.pump import Pump
 from kwatch.sinks import Sink
 from kwatch.stages import Stage, Ticking
+from kwatch.vitals import Vitals
+
+if TYPE_CHECKING:
+    from kwatch.export import Export
 
 TICK_SECONDS = 0.1
 """How often the main thread looks at the clock, the terminal and whether its reader is still there."""
@@ -31,8 +36,11 @@ class Loop:
         sink: Sink,
         voice: Voice,
         watches: int,
+        export: Export | None = None,
+        vitals: Vitals | None = None,
         until: Until | None = None,
     ) -> None:
+        """`export` is where the sink writes, if that isn't stdout alone; `vitals` are kept for who looks after it."""
         self._options = options
         self._env = env
         self._stages = stages
@@ -40,6 +48,9 @@ class Loop:
         self._sink = sink
         self._voice = voice
         self._watches = watches
+        self._export = export
+        self._vitals = vitals
+        self._next_heartbeat = time.monotonic() + options.heartbeat
         self._unanswered: dict[Query, Exception] = {}
         self._until = until
         self._printed = 0
@@ -60,10 +71,27 @@ class Loop:
             self._take_all(pump, min(TICK_SECONDS, ends - now, self._until.left() if self._until else TICK_SECONDS))
             self._tick_stages()
             self._sink.tick(time.monotonic())
-            self._env.stdout.flush()
+            self._flush(ends)
+            if self._vitals:
+                self._beat(self._vitals, time.monotonic())
             if self._env.stdout_closed():
                 return ExitCode.PIPE_CLOSED
         return ExitCode.OK
+
+    def _flush(self, ends: float) -> None:
+        if self._export:
+            self._export.commit(ends)
+        else:
+            self._env.stdout.flush()
+
+    def _beat(self, vitals: Vitals, now: float) -> None:
+        vitals.beat(now)
+        if self._options.heartbeat and now >= self._next_heartbeat:
+            self._next_heartbeat = now + self._options.heartbeat
+            self._notice(f"heartbeat: {vitals.summary(now)}")
+
+    def _is_late(self, late: float) -> bool:
+        return time.monotonic() >= late or (self._export is not None and self._export.is_full)
 
     def _take_all(self, pump: Pump, seconds: float) -> None:
         """Wait so long for something; then all that is there, but no longer than output may be late."""
@@ -71,11 +99,15 @@ class Loop:
         late = time.monotonic() + LATE_SECONDS
         while batch:
             self._handle(batch)
-            batch = pump.take(0) if not self._counted() and time.monotonic() < late else None
+            batch = pump.take(0) if not self._counted() and not self._is_late(late) else None
 
     def _handle(self, batch: Batch) -> None:
+        if self._vitals:
+            self._vitals.take(batch, time.monotonic())
         for staged in self._staged([batch], self._stages):
             self._show(staged)
+        if self._export:
+            self._export.note(batch)
 
     def _staged(self, batches: Iterable[Batch], stages: Sequence[Stage]) -> Iterable[Batch]:
         for stage in stages:
@@ -126,7 +158,11 @@ class Loop:
     def _signal(self, query: Query, signal: Signal) -> None:
         if isinstance(signal, (Listed, Synced, Connected)):
             self._unanswered.pop(query, None)
+        if isinstance(signal, Listed) and not self._options.quiet and self._voice.progress.is_due:
+            about = f" of about {signal.objects + signal.remaining:,}" if signal.remaining else ""
+            self._voice.progress.show(f"listing {query.resource.plural}: {signal.objects:,}{about}")
         if isinstance(signal, Synced):
+            self._voice.progress.clear()
             self._synced(query, signal)
         if isinstance(signal, Notice):
             if signal.unanswered:

@@ -7,7 +7,25 @@ from dataclasses import dataclass, field
 from kwatch.cluster.kubeconfig import ConnectionOptions
 from kwatch.filters import Where
 from kwatch.model import ChangeType
+from kwatch.shards import Shard
 from kwatch.sinks import SinkOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Where a watch is written and what is remembered of it: paths, "" for none. Sizes in bytes, times in seconds."""
+
+    output_file: str = ""
+    state: str = ""
+    rotate_size: int = 0
+    rotate_every: float = 0.0
+    rotate_keep: int = 0
+    compress: bool = False
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether it is an export at all."""
+        return bool(self.output_file or self.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +34,8 @@ class EventOptions:
 
     subject: str = ""
     types: tuple[str, ...] = ()
+    folded: bool = False
+    """Whether what happens again is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +71,12 @@ class Options:
     quiet: bool = False
     verbose: bool = False
     contexts: tuple[str, ...] = ()
+    export: ExportOptions = field(default_factory=ExportOptions)
+    shard: Shard | None = None
+    heartbeat: float = 0.0
+    """Seconds between two notices that say how the run is doing; 0: none."""
+    metrics: tuple[str, int] | None = None
+    """Host and port to serve metrics at."""
     chunk_size: int = 500
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     cache_dir: str | None = ""

@@ -126,7 +126,7 @@ def _queries(options: Options, connection: Connection, types: Catalog) -> list[Q
     if options.all_namespaces and any(name and resource.namespaced for resource, name in wanted):
         raise UsageError("a resource can't be watched by name across all namespaces; leave out -A or the name")
     return [
-        Query(resource, namespace, name, options.label_selector, options.field_selector)
+        Query(resource, namespace, name, options.label_selector, options.field_selector, shard=options.shard)
         for resource, name in dict.fromkeys(wanted)
         for namespace in (named if resource.namespaced and not options.all_namespaces else ("",))
     ]

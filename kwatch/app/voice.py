@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 
+from kwatch.app.progress import ProgressLine
 from kwatch.cluster import proxies
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.model import Environment, Notice
@@ -16,6 +17,7 @@ class Voice:
 
     def __init__(self, env: Environment) -> None:
         self._stderr = env.stderr
+        self.progress = ProgressLine(env)
         self._kept: list[Connection] = []
         self._errors: set[str] = set()
 
@@ -27,6 +29,7 @@ class Voice:
 
     def say(self, text: str) -> None:
         """One line; if nobody reads stderr, so be it."""
+        self.progress.clear()
         with contextlib.suppress(OSError):
             self._stderr.write(f"kwatch: {self.fit(text)}\n")
             self._stderr.flush()

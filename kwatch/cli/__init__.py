@@ -13,8 +13,10 @@ from kwatch import __version__
 from kwatch.cli import process
 from kwatch.cli.commands.demo import demo
 from kwatch.cli.commands.events import events
+from kwatch.cli.commands.replay import replay
 from kwatch.cli.commands.resources import resources
 from kwatch.cli.commands.sandbox import sandbox
+from kwatch.cli.commands.state import state
 from kwatch.cli.commands.wait import wait
 from kwatch.cli.commands.watch import watch
 from kwatch.cli.options import CONTEXT
@@ -57,7 +59,7 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (watch, wait, events, demo, sandbox, resources):
+for command in (watch, wait, events, demo, sandbox, resources, replay, state):
     cli.add_command(command)
 
 

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kwatch.cli.parameters import Condition, Cookie, Header, Line, duration, event_types, names, timeout
+from kwatch.cli.parameters import (
+    Condition,
+    Cookie,
+    Header,
+    Line,
+    address,
+    duration,
+    event_types,
+    names,
+    period,
+    shard,
+    size,
+    timeout,
+)
 
 if TYPE_CHECKING:
     from kwatch.app import Options, WaitOptions
@@ -81,9 +94,12 @@ CONNECTION = (
         help="Time that a single list may take: 5s, 1m; 0 leaves it to kwatch. Watches aren't ended by it.",
     ),
 )
-SELECTION = (
+NAMESPACES = (
     click.option("-n", "--namespace", metavar="NS", type=names, multiple=True,
                  help="Namespace to watch; repeat it or write a,b for several."),
+)  # fmt: skip
+SELECTION = (
+    *NAMESPACES,
     click.option("-A", "--all-namespaces", is_flag=True, help="Watch all namespaces."),
     click.option("-l", "--selector", metavar="SEL", default="",
                  help="Label selector: app=web,tier!=db"),
@@ -132,10 +148,27 @@ OUTPUT = (
     click.option("--show-secrets", is_flag=True, help="Show the values of Secrets; else they are redacted."),
     click.option("--csv-raw", is_flag=True, help="Leave cells that a spreadsheet would run as they are."),
 )  # fmt: skip
+COUNT = (click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after N events."),)
 ENDING = (
-    click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after N events."),
+    *COUNT,
     click.option("--duration", metavar="TIME", type=duration, help="End after TIME: 30s, 2m, 1h30m."),
 )
+EXPORT = (
+    click.option("--output-file", metavar="FILE", default="",
+                 help="Append to FILE in place of stdout; with -o ndjson, json, yaml or csv."),
+    click.option("--state", metavar="FILE", default="",
+                 help="Remember what was written; the next run goes on from there, nothing twice, nothing lost."),
+    click.option("--rotate-size", metavar="SIZE", type=size, help="Begin a new file at SIZE: 100MB, 1GiB."),
+    click.option("--rotate-every", metavar="TIME", type=period, help="Begin a new file each TIME of UTC: 1h, 1d."),
+    click.option("--rotate-keep", metavar="N", type=click.IntRange(min=1), help="Keep the latest N rotated files."),
+    click.option("--compress", is_flag=True, help="Compress rotated files (gzip)."),
+    click.option("--shard", metavar="I/N", type=shard, help="Watch one of N equal parts, by the uid: 0/8 to 7/8."),
+)  # fmt: skip
+HEALTH = (
+    click.option("--heartbeat", metavar="TIME", type=period, default=None, help="Say how it is going each TIME: 60s."),
+    click.option("--metrics", metavar="ADDRESS", type=address,
+                 help="Serve Prometheus' /metrics and /healthz at ADDRESS: 127.0.0.1:9187."),
+)  # fmt: skip
 CONDITION = (
     "condition=TYPE[=STATUS], jsonpath=EXPRESSION[=VALUE], create, delete, rollout, complete or where=COLUMN OP VALUE"
 )
@@ -173,7 +206,7 @@ def options_of(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
 
 def to_options(given: dict[str, Any]) -> Options:
     """What click collected for a watch, as one frozen value."""
-    from kwatch.app import Options
+    from kwatch.app.options import ExportOptions, Options
     from kwatch.sinks import SinkOptions
 
     shared = _watched(given)
@@ -194,6 +227,8 @@ def to_options(given: dict[str, Any]) -> Options:
         types=_flat(given.pop("types", ())),
         **shared,
         color=color,
+        export=ExportOptions(**{name: value for name, value in _taken(given, ExportOptions).items() if value}),
+        heartbeat=given.pop("heartbeat", None) or 0.0,
         **given,
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kwatch.errors import UsageError
+from kwatch.shards import Shard
 
 if TYPE_CHECKING:
     from kwatch.filters import Where
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _DURATION = re.compile(rf"(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?")
 _UNIT_SECONDS = (3600, 60, 1, 0.001)
+_SIZE = re.compile(rf"({_NUMBER}) ?([kmgt]?b?|[kmgt]ib?)", re.IGNORECASE)
+_SIZES = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgt", start=1):
+    _SIZES |= dict.fromkeys((_letter, f"{_letter}b"), 1000**_power)
+    _SIZES |= dict.fromkeys((f"{_letter}i", f"{_letter}ib"), 1024**_power)
 
 
 def duration(text: str) -> float:
@@ -30,6 +37,60 @@ def duration(text: str) -> float:
 def timeout(text: str) -> float:
     """Seconds, as `duration`; -1 or -5s is less than nothing: for ever."""
     return -duration(text[1:]) if text.startswith("-") else duration(text)
+
+
+def size(text: str) -> int:
+    """Bytes of `100MB`, `1.5GiB`, `64k` or a bare number. Raises click's BadParameter for anything else."""
+    match = _SIZE.fullmatch(text)
+    if not match or float(match[1]) <= 0:
+        raise click.BadParameter(f"{text!r} is not a size; write 100MB or 1GiB")
+    return max(int(float(match[1]) * _SIZES[match[2].lower()]), 1)
+
+
+def period(text: str) -> float:
+    """Seconds of a duration, or of days (`1d`), more than none. Raises click's BadParameter for anything else."""
+    days = re.fullmatch(rf"({_NUMBER})d", text)
+    seconds = float(days[1]) * 86400 if days else duration(text)
+    if seconds <= 0:
+        raise click.BadParameter(f"{text!r} is no time; write 1h or 1d")
+    return seconds
+
+
+def speed(text: str) -> float:
+    """`10x`, `0.5` or `max`. Raises click's BadParameter for anything else."""
+    if text == "max":
+        return float("inf")
+    match = re.fullmatch(rf"({_NUMBER})x?", text)
+    if not match or not float(match[1]):
+        raise click.BadParameter(f"{text!r} is no speed; write 10x, 1x or max")
+    return float(match[1])
+
+
+def moment(text: str) -> float:
+    """Seconds since the epoch of `2026-11-25T03:12`, with or without seconds and a zone. Raises BadParameter."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time; write 2026-11-25T03:12 or 2026-11-25T03:12:00Z") from None
+    return (found if found.tzinfo else found.astimezone()).timestamp()
+
+
+def address(text: str) -> tuple[str, int]:
+    """`127.0.0.1:9187`, `[::1]:9187` or `:9187` for all of this machine's. Raises click's BadParameter."""
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^:/\s]*):([0-9]{1,5})", text)
+    if not match or int(match[2]) > 65535:
+        raise click.BadParameter(f"{text!r} is no address; write 127.0.0.1:9187")
+    return match[1].strip("[]"), int(match[2])
+
+
+def shard(text: str) -> Shard:
+    """`2/8`. Raises click's BadParameter for anything else."""
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    index, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if index >= count:
+        last = f"; the shards of {count} are 0/{count} to {count - 1}/{count}" if count else "; write 2/8"
+        raise click.BadParameter(f"{text!r} is no shard{last}")
+    return Shard(index, count)
 
 
 def names(text: str) -> tuple[str, ...]:

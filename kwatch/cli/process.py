@@ -126,6 +126,7 @@ def environment() -> Environment:
         stdout_closed=_closed_pipe(stdout.fileno()) if not terminal else (lambda: False),
         size=_size,
         terminal=TERMINAL,
+        on_hangup=lambda action: signal.signal(signal.SIGHUP, lambda number, frame: action()),
     )
 
 

@@ -37,6 +37,7 @@ class Sink(Protocol):
 class SinkOptions:
     """What the command line says about the output. `template` is what follows `=` in `-o`, or the named file's text.
 
+    `csv_header` is that of a file to be continued: its columns are kept to, and it isn't printed again.
     `queries` are what is watched, in the order asked for.
     `show_cluster`, `show_namespace` and `show_types` ask for the columns that tell several of them apart;
     `show_event` for what happened to each.
@@ -61,6 +62,7 @@ class SinkOptions:
     sort_by: str = ""
     csv_raw: bool = False
     output_watch_events: bool = False
+    csv_header: tuple[str, ...] = ()
     queries: tuple[Query, ...] = ()
 
 

@@ -10,9 +10,10 @@ import csv
 import io
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 
 from kwatch.columns import age, age_index, heading, plain
+from kwatch.errors import ConfigError
 from kwatch.model import Change, Column, Environment, Query, Row
 from kwatch.sinks import QuietSink, SinkOptions
 from kwatch.text import one_line
@@ -27,7 +28,8 @@ class CsvSink(QuietSink):
     def __init__(self, options: SinkOptions, env: Environment) -> None:
         self._write = env.stdout.write
         self._options = options
-        self._header: list[str] = []
+        self._now = env.now
+        self._header = self._continued(options.csv_header)
         self._columns: tuple[Column, ...] | None = None
         self._places: list[int] = []
         self._age = -1
@@ -36,13 +38,22 @@ class CsvSink(QuietSink):
         """One write for them all."""
         text = io.StringIO()
         write_row = csv.writer(text).writerow
-        now = datetime.now(timezone.utc)
+        now = self._now()
         for change in changes:
             if change.state.columns is not self._columns:
                 self._use(change.state.columns, write_row)
             write_row(self._record(query, change, now))
         self._write(text.getvalue().encode(errors="backslashreplace"))
         return len(changes)
+
+    def _continued(self, header: tuple[str, ...]) -> list[str]:
+        """The columns of the file that is gone on with. Raises ConfigError where it can't be."""
+        if not header:
+            return []
+        prefix = self._prefix("time", "event", "cluster", "namespace")
+        if list(header[: len(prefix)]) != prefix:
+            raise ConfigError(f"the file to append to has no header {','.join(prefix)},...; name another file")
+        return list(header[len(prefix) :])
 
     def _use(self, columns: tuple[Column, ...], write_row: Callable[[list[str]], object]) -> None:
         names = [one_line(heading(column)) for column in columns]

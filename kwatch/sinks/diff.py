@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from wcwidth import wcwidth
@@ -44,11 +43,12 @@ class DiffSink(QuietSink):
     def __init__(self, options: SinkOptions, env: Environment) -> None:
         self._write = env.stdout.write
         self._options = options
+        self._now = env.now
         self._size = env.size if env.stdout_is_terminal else None
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """One write for them all."""
-        now = datetime.now(timezone.utc)
+        now = self._now()
         time = self._styled("dim", timestamp(now, utc=self._options.utc)) + " " if self._options.timestamps else ""
         blocks = [block for change in changes if (block := self._block(query, change))]
         self._write("".join(f"{time}{block}\n" for block in blocks).encode(errors="backslashreplace"))

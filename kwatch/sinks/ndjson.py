@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from kwatch.columns import timestamp
 from kwatch.model import Change, Environment, Query
@@ -23,6 +22,7 @@ class NdjsonSink(QuietSink):
         self._write = env.stdout.write
         self._terminal = env.stdout_is_terminal
         self._options = options
+        self._now = env.now
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """One write for them all."""
@@ -35,5 +35,5 @@ class NdjsonSink(QuietSink):
         """What ends a line of this batch, by whether the event is synthetic."""
         more = f',"cluster":{json.dumps(query.cluster)}' if self._options.show_cluster else ""
         if self._options.timestamps:
-            more += f',"time":"{timestamp(datetime.now(timezone.utc), utc=True)}"'
+            more += f',"time":"{timestamp(self._now(), utc=True)}"'
         return {synthetic: more.encode() + tail for synthetic, tail in _TAILS.items()} if more else _TAILS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from kwatch.columns import GAP, Layout, View, aligned, cut, grown, timestamp, width
 from kwatch.model import Change, Column, Environment, Query, Resource
@@ -27,6 +26,7 @@ class RowSink(QuietSink):
         self._env = env
         self._write = env.stdout.write
         self._options = options
+        self._now = env.now
         self._room = 0
         self._view = View(options.output == "wide", options.label_columns, options.show_labels)
         self._tables: dict[Resource, _Table] = {}
@@ -36,7 +36,7 @@ class RowSink(QuietSink):
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """One write for them all, aligned among themselves."""
-        now = datetime.now(timezone.utc)
+        now = self._now()
         time = [timestamp(now, utc=self._options.utc)] if self._options.timestamps else []
         lines: list[list[str]] = []
         table, printed = self._last, 0

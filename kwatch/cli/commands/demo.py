@@ -9,7 +9,9 @@ import click
 from kwatch.cli.options import (
     COMMAND_CONTEXT,
     ENDING,
+    EXPORT,
     FILTERS,
+    HEALTH,
     NOTICES,
     OUTPUT,
     SELECTION,
@@ -26,7 +28,7 @@ from kwatch.cli.process import environment
 @click.argument("type", default="pods")
 @click.argument("names", nargs=-1)
 @scenario("rollout")
-@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, NOTICES)
+@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, EXPORT, HEALTH, NOTICES)
 def demo(scenario: str, **options: Any) -> int:
     """The same watch, against an API server inside this process: no cluster needed.
 

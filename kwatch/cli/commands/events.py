@@ -10,7 +10,9 @@ from kwatch.cli.options import (
     COMMAND_CONTEXT,
     CONNECTION,
     ENDING,
+    EXPORT,
     FILTERS,
+    HEALTH,
     KUBECTL,
     NOTICES,
     OUTPUT,
@@ -22,7 +24,7 @@ from kwatch.cli.parameters import kinds_of_events
 from kwatch.cli.process import environment
 
 ROWS = ("", "table", "wide")
-"""Outputs that tell what happens: that an event expired is no news there."""
+"""Outputs that tell what happens: that an event expired is no news there, nor in an export."""
 
 
 @click.command(context_settings=COMMAND_CONTEXT)
@@ -35,8 +37,9 @@ ROWS = ("", "table", "wide")
     multiple=True,
     help="Only events of these types: Normal,Warning.",
 )
-@options_of(SELECTION, FILTERS, OUTPUT, ENDING, CONNECTION, NOTICES, KUBECTL)
-def events(subject: str, event_types: tuple[tuple[str, ...], ...], **options: Any) -> int:
+@click.option("--dedup-events", is_flag=True, help="Leave out what happens again, and its counts.")
+@options_of(SELECTION, FILTERS, OUTPUT, ENDING, EXPORT, HEALTH, CONNECTION, NOTICES, KUBECTL)
+def events(subject: str, event_types: tuple[tuple[str, ...], ...], dedup_events: bool, **options: Any) -> int:
     """Watch events, as `kubectl events -w`: those there are, in the order they happened, then what comes.
 
     An event that happens again is printed again, with its count; one that expires isn't. `kwatch watch events` watches
@@ -50,8 +53,8 @@ def events(subject: str, event_types: tuple[tuple[str, ...], ...], **options: An
     given = to_options({"type": "events", **options})
     shown = replace(
         given,
-        events=EventOptions(subject, types),
-        types=("ADDED", "MODIFIED") if given.sink.output in ROWS else (),
+        events=EventOptions(subject, types, dedup_events),
+        types=("ADDED", "MODIFIED") if given.sink.output in ROWS or given.export.is_asked_for else (),
         sink=replace(given.sink, show_kind=False),
     )
     return run(shown, environment())

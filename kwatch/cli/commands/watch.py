@@ -10,7 +10,9 @@ from kwatch.cli.options import (
     COMMAND_CONTEXT,
     CONNECTION,
     ENDING,
+    EXPORT,
     FILTERS,
+    HEALTH,
     KUBECTL,
     NOTICES,
     OUTPUT,
@@ -26,7 +28,7 @@ from kwatch.cli.process import environment
 @click.command(context_settings=COMMAND_CONTEXT)
 @click.argument("type")
 @click.argument("names", nargs=-1)
-@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, CONNECTION, NOTICES, KUBECTL)
+@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, EXPORT, HEALTH, CONNECTION, NOTICES, KUBECTL)
 def watch(**options: Any) -> int:
     """Watch objects of TYPE: all of a namespace, or the NAMES given.
 

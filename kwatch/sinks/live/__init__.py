@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -75,10 +75,10 @@ class LiveSink:
         self,
         options: SinkOptions,
         env: Environment,
-        wall: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        wall: Callable[[], datetime] | None = None,
     ) -> None:
         self._env = env
-        self._wall = wall
+        self._wall = wall or env.now
         self._view = columns.View(options.output in ("wide", "nodes"), options.label_columns, options.show_labels)
         self._key = _key(options.sort_by) if options.output != "nodes" else None
         self._tables: dict[Resource, Table] = {}

@@ -1,0 +1,20 @@
+"""`kwatch state FILE`: what an export remembers."""
+
+from __future__ import annotations
+
+import click
+
+from kwatch.cli.options import COMMAND_CONTEXT
+from kwatch.cli.process import environment
+
+
+@click.command(context_settings=COMMAND_CONTEXT)
+@click.argument("file")
+def state(file: str) -> int:
+    """What is in the state FILE of an export: its output, and of each source the resume point and the objects.
+
+    It may be in use meanwhile.
+    """
+    from kwatch.app import run_state
+
+    return run_state(file, environment())

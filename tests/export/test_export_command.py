@@ -1,0 +1,252 @@
+"""The exporter as a user runs it: files and states over runs, signals and mistakes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from command import Running, kwatch
+
+from kwatch.errors import ConfigError
+from kwatch.export.state import contents
+from kwatch.sandbox import Cluster, Server
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    cluster = Cluster(record=True)
+    for name in ("a", "b", "c"):
+        cluster.create("configmaps", {"metadata": {"name": name}})
+    with Server(cluster) as server:
+        yield server
+
+
+def committed(state: Path) -> str:
+    """The resume point in a state; "" where there is none yet."""
+    try:
+        return contents(state).summaries[0].checkpoint.resume
+    except (ConfigError, IndexError):
+        return ""
+
+
+def caught_up(server: Server, arguments: list[str], folder: Path, state: Path) -> Running:
+    """A run of the command that ended once it watched, and all that had happened was committed."""
+
+    def watches() -> int:
+        return sum(request.verb == "watch" for request in server.requests)
+
+    before = watches()
+    with Running(arguments, folder) as running:
+        running.until(lambda: watches() > before and committed(state) == str(server.cluster.resource_version))
+        assert running.end(signal.SIGTERM)[0] == 143
+    return running
+
+
+class Exporting:
+    """Arguments of an export into a folder."""
+
+    def __init__(self, server: Server, folder: Path, *more: str) -> None:
+        self.file, self.state = folder / "e.ndjson", folder / "state"
+        self.arguments = ["configmaps", "-s", server.url, "-o", "ndjson", "--output-file", str(self.file)]
+        self.arguments += ["--state", str(self.state), *more]
+        self._folder, self._server = folder, server
+
+    def run(self) -> str:
+        """A run until all that happened is committed; what it said."""
+        said = caught_up(self._server, self.arguments, self._folder, self.state)
+        assert said.stdout == ""
+        return said.stderr
+
+    @property
+    def has_listed(self) -> bool:
+        """Whether the first list is committed."""
+        return committed(self.state) != ""
+
+    def events(self) -> list[str]:
+        """Type and name of each event, `~` after those that kwatch concluded."""
+        lines = [json.loads(line) for line in self.file.read_text().splitlines()]
+        return [f"{one['type']} {one['object']['metadata']['name']}{'~' * ('synthetic' in one)}" for one in lines]
+
+
+def go_on(cluster: Cluster) -> None:
+    """What happens while nobody watches."""
+    cluster.delete("configmaps", "default", "a")
+    cluster.patch("configmaps", "default", "b", {"metadata": {"labels": {"x": "y"}}})
+    cluster.delete("configmaps", "default", "c")
+    cluster.create("configmaps", {"metadata": {"name": "c"}})
+
+
+def yaml_documents(text: str) -> list[dict]:
+    return list(yaml.safe_load_all(text))
+
+
+def json_documents(text: str) -> list[dict]:
+    return json.loads(f"[{text.replace('}' + chr(10) + '{', '},{')}]")
+
+
+FIRST = ["ADDED a", "ADDED b", "ADDED c"]
+
+
+def test_the_next_run_writes_what_happened_meanwhile_and_nothing_twice(server: Server, tmp_path: Path) -> None:
+    export = Exporting(server, tmp_path)
+    assert export.run() == ""
+    assert export.events() == FIRST
+    go_on(server.cluster)
+    assert export.run() == ""
+    assert export.events() == [*FIRST, "DELETED a", "MODIFIED b", "DELETED c", "ADDED c"]
+    lists = [request for request in server.requests if request.verb == "list"]
+    assert len(lists) == 1
+
+
+def test_where_the_server_forgot_what_happened_the_difference_is_written(server: Server, tmp_path: Path) -> None:
+    export = Exporting(server, tmp_path, "--watch-only")
+    export.run()
+    assert export.events() == []
+    go_on(server.cluster)
+    server.cluster.compact()
+    assert "no longer has the events since" in export.run()
+    assert sorted(export.events()) == ["ADDED c", "DELETED a~", "DELETED c~", "MODIFIED b"]
+
+
+def test_a_state_alone_makes_of_stdout_what_changed_since_the_last_run(server: Server, tmp_path: Path) -> None:
+    state = tmp_path / "s"
+    arguments = ["configmaps", "-s", server.url, "-o", "ndjson", "--state", str(state)]
+    assert len(caught_up(server, arguments, tmp_path, state).stdout.splitlines()) == 3
+    go_on(server.cluster)
+    assert len(caught_up(server, arguments, tmp_path, state).stdout.splitlines()) == 4
+    assert caught_up(server, arguments, tmp_path, state).stdout == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_whatever_ends_a_run_the_next_goes_on(server: Server, tmp_path: Path, number: int) -> None:
+    export = Exporting(server, tmp_path)
+    with Running(export.arguments, tmp_path) as running:
+        running.until(lambda: export.has_listed)
+        assert running.end(number)[1] < 5
+    go_on(server.cluster)
+    export.run()
+    assert export.events() == [*FIRST, "DELETED a", "MODIFIED b", "DELETED c", "ADDED c"]
+
+
+def test_after_sighup_the_file_of_that_name_is_written_as_logrotate_wants_it(server: Server, tmp_path: Path) -> None:
+    export = Exporting(server, tmp_path)
+    with Running(export.arguments, tmp_path) as running:
+        running.until(lambda: export.has_listed)
+        export.file.rename(tmp_path / "e.ndjson.1")
+        running.process.send_signal(signal.SIGHUP)
+        running.until(export.file.exists)
+        server.cluster.delete("configmaps", "default", "a")
+        running.until(lambda: committed(export.state) == str(server.cluster.resource_version))
+        assert running.end()[0] == 130
+    server.cluster.delete("configmaps", "default", "b")
+    export.run()
+    assert export.events() == ["DELETED a", "DELETED b"]
+    assert (tmp_path / "e.ndjson.1").read_text().count("\n") == 3
+
+
+def test_a_second_kwatch_and_another_watch_are_refused_in_one_line(server: Server, tmp_path: Path) -> None:
+    export = Exporting(server, tmp_path)
+    with Running(export.arguments, tmp_path) as running:
+        running.until(lambda: export.has_listed)
+        shown = kwatch(["state", str(export.state)], tmp_path)
+        second = kwatch(export.arguments, tmp_path)
+        without_state = kwatch(export.arguments[:-2], tmp_path)
+        running.end()
+    other = kwatch([*export.arguments, "-l", "a=b"], tmp_path)
+    for done, said in (
+        (second, "in use by another kwatch"),
+        (without_state, "another kwatch writes it"),
+        (other, "is of"),
+    ):
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+        assert said in done.stderr
+    lines = shown.stdout.splitlines()
+    assert lines[0] == f"ndjson to {export.file}, {export.file.stat().st_size} bytes are committed"
+    assert lines[1].split() == ["CLUSTER", "PATH", "SELECTORS", "RESUME", "OBJECTS", "BYTES"]
+    assert lines[2].split()[1:4] == [
+        "/api/v1/namespaces/default/configmaps",
+        "<none>",
+        str(server.cluster.resource_version),
+    ]
+
+
+def test_each_csv_file_has_its_header_and_one_that_is_appended_to_keeps_it(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    arguments = ["configmaps", "-s", server.url, "-o", "csv", "--output-file", str(path), "--count", "3"]
+    for _ in range(2):
+        assert kwatch(arguments, tmp_path).returncode == 0
+    assert [line.split(",")[1] for line in path.read_text().splitlines()] == ["event", *["ADDED"] * 6]
+    assert kwatch([*arguments, "--rotate-size", "10B"], tmp_path).returncode == 0
+    files = sorted(tmp_path.glob("e*"))
+    assert [file.read_text().count("time,event") for file in files if file.stat().st_size] == [1, 1]
+    path.write_text("a,b\n")
+    refused = kwatch(arguments, tmp_path)
+    assert (refused.returncode, path.read_text()) == (1, "a,b\n")
+    assert "no header time,event" in refused.stderr
+
+
+@pytest.mark.parametrize(("output", "read"), [("json", json_documents), ("yaml", yaml_documents)])
+def test_documents_are_appended_as_documents(
+    server: Server, tmp_path: Path, output: str, read: Callable[[str], list[dict]]
+) -> None:
+    path = tmp_path / "e"
+    state = tmp_path / "state"
+    arguments = ["configmaps", "-s", server.url, "-o", output, "--output-file", str(path), "--state", str(state)]
+    for _ in range(2):
+        caught_up(server, arguments, tmp_path, state)
+        server.cluster.create("configmaps", {"metadata": {"name": "d"}})
+        caught_up(server, arguments, tmp_path, state)
+        server.cluster.delete("configmaps", "default", "d")
+    names = [one["metadata"]["name"] for one in read(path.read_text())]
+    assert names == ["a", "b", "c", "d", "d", "d"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--output-file", "e"], "can be exported; choose one of them with -o"),
+        (["-o", "ndjson", "--state", "s", "--count", "1"], "--count could end a run amid"),
+        (["-o", "ndjson", "--state", "s", "--where", "AGE>1h"], "leave out --where AGE"),
+        (["-o", "ndjson", "--state", "s", "--sort-by", ".metadata.name"], "leave it out"),
+        (["-o", "ndjson", "--rotate-size", "1MB"], "--rotate-size is for an --output-file"),
+        (["-o", "ndjson", "--compress"], "--compress is for an --output-file"),
+        (["-o", "ndjson", "--output-file", "e", "--rotate-size", "nothing"], "is not a size"),
+        (["-o", "ndjson", "--output-file", "e", "--rotate-every", "0s"], "is no time"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(server: Server, tmp_path: Path, arguments: list[str], said: str) -> None:
+    paths = [str(tmp_path / one) if one in ("e", "s") else one for one in arguments]
+    done = kwatch(["configmaps", "-s", server.url, *paths], tmp_path)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert said in done.stderr
+    assert list(tmp_path.glob("[es]")) == []
+
+
+def test_a_filter_of_one_run_is_refused_by_the_state_of_another(server: Server, tmp_path: Path) -> None:
+    export = Exporting(server, tmp_path)
+    export.run()
+    done = kwatch([*export.arguments, "--where", "DATA>=0", "--duration", "1s"], tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "is of form ndjson, not ndjson with --where" in done.stderr
+
+
+def test_a_filtered_export_goes_on_filtered(server: Server, tmp_path: Path) -> None:
+    export = Exporting(server, tmp_path, "--where", "DATA>=1")
+    export.run()
+    server.cluster.patch("configmaps", "default", "a", {"data": {"x": "1"}})
+    export.run()
+    server.cluster.patch("configmaps", "default", "a", {"data": {"x": "2"}})
+    server.cluster.delete("configmaps", "default", "a")
+    export.run()
+    assert [one.rstrip("~") for one in export.events()] == ["ADDED a", "MODIFIED a", "DELETED a"]
+
+
+def test_without_the_right_to_kube_system_the_cluster_is_its_address(server: Server, tmp_path: Path) -> None:
+    server.cluster.delete("namespaces", "", "kube-system")
+    export = Exporting(server, tmp_path)
+    assert "known by its address alone" in export.run()
+    assert server.url in kwatch(["state", str(export.state)], tmp_path).stdout
