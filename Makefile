@@ -6,11 +6,13 @@ FLOORS := .venv-floors
 OLDEST := $(firstword $(foreach python,python3.10 $(PYTHON),$(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
 MINUTES ?= 10
+EVENTS ?= 1000000
+LIVES ?= 320
 
-.PHONY: help demo test soak bench-live floors lint format clean
+.PHONY: help demo test soak soak-export kills bench-live floors lint format clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/.kwatch  ## kwatch's live table, watching a rollout in an API server inside the same process
 	@echo 'kwatch demo: a Deployment rolls over, in an API server inside this process; on a terminal Ctrl-C ends it.'
@@ -26,6 +28,14 @@ soak: $(VENV)/.dev  ## the model test with ever new histories, for MINUTES=10
 	@end=$$(($$(date +%s) + $(MINUTES) * 60)); round=1; while [ $$(date +%s) -lt $$end ]; do \
 	  echo "round $$round"; round=$$((round + 1)); \
 	  KWATCH_TEST_HISTORIES=5000 $(BIN)/python -m pytest -q tests/model --hypothesis-seed=random || exit 1; done
+
+soak-export: $(VENV)/.dev  ## an export of EVENTS=1000000 through rotation and restarts, equal to the server's history
+	@echo 'Exporting $(EVENTS) events through rotation and restarts.'
+	KWATCH_TEST_EVENTS=$(EVENTS) $(BIN)/python -m pytest -q -s -n 0 tests/export/test_soak.py
+
+kills: $(VENV)/.dev  ## an export killed LIVES=320 times at its writes, syncs, renames and commits
+	@echo 'Killing exports, $(LIVES) times in each test.'
+	KWATCH_TEST_LIVES=$(LIVES) $(BIN)/python -m pytest -q -s -n 0 tests/export/test_crashes.py
 
 bench-live: $(VENV)/.dev  ## what the live table costs, beside kubectl
 	$(BIN)/python tests/bench/live.py
