@@ -385,6 +385,43 @@ def test_kubectls_w_is_taken_for_granted(server: Server, tmp_path: Path) -> None
     assert kwatch(["pods", "-w", "-s", server.url, "--count", "1"], tmp_path).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["pods", "-n=other", "-o=name"], ["pod/db-0"]),
+        (["pods", "-Ao=name", "-l=app=web"], ["pod/web-0"]),
+        (["pods", "--all-namespaces=true", "-oname", "--name=db-*"], ["pod/db-0"]),
+        (["pods", "--all-namespaces=false", "-n", "other", "-o", "name"], ["pod/db-0"]),
+        (["pods", "-qA=true", "-o=name", "--name", "db-*"], ["pod/db-0"]),
+        (["pods", "-A=false", "-nother", "-o=name"], ["pod/db-0"]),
+        (["--no-headers=true", "pods", "-n", "other", "-o=custom-columns=N:.metadata.name"], ["db-0"]),
+        (["pods", "-A", "-o", "name", "--where", "NAME=db-0"], ["pod/db-0"]),
+    ],
+)
+def test_options_may_be_spelled_as_kubectl_takes_them(
+    arguments: list[str], expected: list[str], server: Server, tmp_path: Path
+) -> None:
+    run = kwatch([*arguments, "-s=" + server.url, "--count=1"], tmp_path)
+    assert (run.returncode, run.stdout.splitlines(), run.stderr) == (0, expected, "")
+
+
+def test_the_command_is_found_behind_a_switch_with_a_value(server: Server, tmp_path: Path) -> None:
+    run = kwatch(["--no-headers=true", "events", "-s", server.url, "--duration", "100ms"], tmp_path)
+    assert (run.returncode, run.stdout) == (0, "")
+
+
+def test_a_switch_takes_true_and_false_alone(server: Server, tmp_path: Path) -> None:
+    run = kwatch(["pods", "--no-headers=yes", "-s", server.url], tmp_path)
+    assert (run.returncode, len(run.stderr.splitlines())) == (2, 1)
+    assert "Invalid value for '--no-headers': 'yes' is neither true nor false" in run.stderr
+
+
+@pytest.mark.parametrize(("wanted", "coloured"), [("always", True), ("never", False), ("auto", False)])
+def test_colour_is_as_asked_for_in_a_pipe(wanted: str, coloured: bool, server: Server, tmp_path: Path) -> None:
+    run = kwatch(["pods", "-s", server.url, "--count", "1", "--color", wanted], tmp_path, NO_COLOR="1")
+    assert ("\x1b[32mADDED\x1b[0m" in run.stdout) is coloured
+
+
 def test_without_any_kubeconfig_the_error_says_where_it_looked(tmp_path: Path) -> None:
     run = kwatch(["pods"], tmp_path, KUBECONFIG=str(tmp_path / "none"))
     assert run.returncode == 1

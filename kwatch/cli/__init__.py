@@ -20,6 +20,7 @@ from kwatch.cli.commands.state import state
 from kwatch.cli.commands.wait import wait
 from kwatch.cli.commands.watch import watch
 from kwatch.cli.options import CONTEXT
+from kwatch.cli.spelling import respelled
 
 
 class WatchByDefault(click.Group):
@@ -35,7 +36,7 @@ class WatchByDefault(click.Group):
         parser = watch.make_parser(click.Context(watch, resilient_parsing=True))
         parser.ignore_unknown_options = True
         try:
-            word = str(parser.parse_args(list(args))[0].get("type"))
+            word = str(parser.parse_args(list(respelled(watch, args)))[0].get("type"))
         except click.UsageError:
             word = ""
         if word in self.commands:

@@ -22,12 +22,13 @@ from kwatch.cli.options import (
 )
 from kwatch.cli.parameters import kinds_of_events
 from kwatch.cli.process import environment
+from kwatch.cli.spelling import Command
 
 ROWS = ("", "table", "wide")
 """Outputs that tell what happens: that an event expired is no news there, nor in an export."""
 
 
-@click.command(context_settings=COMMAND_CONTEXT)
+@click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @click.option("--for", "subject", metavar="TYPE/NAME", default="", help="Only events about this object: pod/web-0.")
 @click.option(
     "--types",

@@ -9,9 +9,10 @@ import click
 from kwatch.cli.options import COMMAND_CONTEXT, COUNT, FILTERS, NAMESPACES, OUTPUT, TYPES, options_of, to_options
 from kwatch.cli.parameters import moment, speed
 from kwatch.cli.process import environment
+from kwatch.cli.spelling import Command
 
 
-@click.command(context_settings=COMMAND_CONTEXT)
+@click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @click.argument("files", nargs=-1, required=True)
 @click.option("--speed", type=speed, default="max", show_default=True, metavar="N",
               help="So many times as fast as it happened: 1x, 10x, or max for no pauses.")  # fmt: skip

@@ -9,6 +9,7 @@ import click
 from kwatch.cli.options import COMMAND_CONTEXT, CONNECTION, NOTICES, connection_of, options_of
 from kwatch.cli.parameters import names
 from kwatch.cli.process import environment
+from kwatch.cli.spelling import Command
 
 LISTING = (
     click.option("-o", "--output", metavar="FORM", default="", help="wide or name."),
@@ -30,7 +31,7 @@ LISTING = (
 )
 
 
-@click.command(context_settings=COMMAND_CONTEXT)
+@click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @options_of(LISTING, CONNECTION, NOTICES)
 def resources(**options: Any) -> int:
     """List the types that the cluster can watch, as `kubectl api-resources` does.

@@ -6,9 +6,10 @@ import click
 
 from kwatch.cli.options import COMMAND_CONTEXT, scenario
 from kwatch.cli.process import environment
+from kwatch.cli.spelling import Command
 
 
-@click.command(context_settings=COMMAND_CONTEXT)
+@click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @click.option("--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="Port; a free one unless given.")
 @scenario("quiet")
 @click.option("--objects", metavar="N", type=click.IntRange(min=1), default=None, help="churn: how many objects.")

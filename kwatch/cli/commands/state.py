@@ -6,9 +6,10 @@ import click
 
 from kwatch.cli.options import COMMAND_CONTEXT
 from kwatch.cli.process import environment
+from kwatch.cli.spelling import Command
 
 
-@click.command(context_settings=COMMAND_CONTEXT)
+@click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @click.argument("file")
 def state(file: str) -> int:
     """What is in the state FILE of an export: its output, and of each source the resume point and the objects.

@@ -9,6 +9,7 @@ import click
 from kwatch.cli.options import COMMAND_CONTEXT, CONDITION, CONNECTION, NOTICES, options_of, to_wait_options
 from kwatch.cli.parameters import names, timeout
 from kwatch.cli.process import environment
+from kwatch.cli.spelling import Command
 
 CONDITIONS = (
     click.option("--for", "until", metavar="COND", multiple=True, help=f"Wait for {CONDITION}; repeatable, all hold."),
@@ -37,7 +38,7 @@ OBJECTS = (
 )  # fmt: skip
 
 
-@click.command(context_settings=COMMAND_CONTEXT)
+@click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @click.argument("type")
 @click.argument("names", nargs=-1)
 @options_of(CONDITIONS, OBJECTS, CONNECTION, NOTICES)

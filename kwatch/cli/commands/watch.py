@@ -23,9 +23,10 @@ from kwatch.cli.options import (
     to_options,
 )
 from kwatch.cli.process import environment
+from kwatch.cli.spelling import Command
 
 
-@click.command(context_settings=COMMAND_CONTEXT)
+@click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @click.argument("type")
 @click.argument("names", nargs=-1)
 @options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, EXPORT, HEALTH, CONNECTION, NOTICES, KUBECTL)
