@@ -34,11 +34,36 @@ def decode_exactly(text: str) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """Compact JSON; characters as UTF-8, a lone surrogate as its escape."""
+    """Compact JSON, however deep; characters as UTF-8, a lone surrogate as its escape."""
     try:
         return orjson.dumps(value)
     except TypeError:
+        pass
+    try:
         return json.dumps(value, separators=(",", ":")).encode()
+    except RecursionError:
+        return _encode_deep(value)
+
+
+def _encode_deep(value: Any) -> bytes:
+    """The same without recursion, and slower: values wait with the text before and after them, the next one last."""
+    texts: list[str] = []
+    waiting = [("", value, "")]
+    while waiting:
+        before, value, after = waiting.pop()
+        if not value or not isinstance(value, (dict, list)):
+            texts += (before, json.dumps(value), after)
+            continue
+        if isinstance(value, dict):
+            brackets, names, members = "{}", [f"{json.dumps(name)}:" for name in value], [*value.values()]
+        else:
+            brackets, names, members = "[]", [""] * len(value), value
+        inner = [(f",{name}", member, "") for name, member in zip(names, members, strict=True)]
+        inner[0] = (names[0], *inner[0][1:])
+        inner[-1] = (*inner[-1][:2], brackets[1] + after)
+        texts += (before, brackets[0])
+        waiting += reversed(inner)
+    return "".join(texts).encode()
 
 
 def changed_by_decoding(encoded: bytes, source: str) -> bool:

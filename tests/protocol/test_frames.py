@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import orjson
 import pytest
 from recordings import body, names, recording
 
 from kwatch.errors import MalformedFrame
-from kwatch.model import Column
-from kwatch.protocol.forms import Document, Item, ObjectForm, TableForm
+from kwatch.model import Column, Resource
+from kwatch.protocol.forms import Document, FullForm, Item, ObjectForm, TableForm
 from kwatch.protocol.frames import parse_error_body, parse_frame, parse_page
 from kwatch.protocol.lines import LineDecoder
 
@@ -162,3 +163,15 @@ def test_secrets_are_redacted_in_data_string_data_and_the_last_applied_annotatio
         "kubectl.kubernetes.io/last-applied-configuration": "<redacted, 6 bytes>",
         "a": "b",
     }
+
+
+@pytest.mark.parametrize("form", [ObjectForm(), FullForm(Resource("", "v1", "pods", "Pod"))])
+def test_an_object_nested_deeper_than_the_stack_is_kept_as_it_was_sent(form: Any) -> None:
+    deep = '{"a":[' * 480 + '{"b":1,"c":[],"d":{},"e":[true,null,1.5,"x"]}' + "]}" * 480
+    sent = f'{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"deep"}},"spec":{deep}}}'
+    shown = sent
+    if isinstance(form, FullForm):
+        columns = '[{"name":"Name","type":"string"}]'
+        sent = f'{{"kind":"Table","columnDefinitions":{columns},"rows":[{{"cells":["deep"],"object":{sent}}}]}}'
+    [item] = form.of_frame(parse_frame(f'{{"type":"ADDED","object":{sent}}}'))
+    assert item.state.encoded.decode() == shown
