@@ -5,6 +5,7 @@ Default values are shared between objects: stored objects are never changed in p
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -254,6 +255,11 @@ def _node(item: Object) -> None:
 
 
 def _secret(item: Object) -> None:
+    """`stringData` is for writing alone: the server keeps it in `data`, encoded, over what is there of that name."""
+    given = item.pop("stringData", None)
+    if isinstance(given, dict):
+        encoded = {name: base64.b64encode(str(value).encode()).decode() for name, value in given.items()}
+        item["data"] = {**(item.get("data") or {}), **encoded}
     _fill(item, {"type": "Opaque"})
 
 

@@ -34,6 +34,15 @@ def test_create_fills_in_what_the_server_fills_in(cluster, client):
     assert item == cluster.get("pods", "default", "a")
 
 
+def test_a_secrets_string_data_is_kept_in_its_data(client):
+    secrets = "/api/v1/namespaces/default/secrets"
+    manifest = {"metadata": {"name": "s"}, "data": {"a": "b2xk", "b": "Yg=="}, "stringData": {"a": "né"}}
+    assert client.request(secrets, "POST", body=manifest).json["data"] == {"a": "bsOp", "b": "Yg=="}
+    answer = patch(client, f"{secrets}/s", {"stringData": {"c": "x"}}).json
+    assert (answer["data"], "stringData" in answer) == ({"a": "bsOp", "b": "Yg==", "c": "eA=="}, False)
+    assert "f:stringData" not in json.dumps(answer["metadata"]["managedFields"])
+
+
 def test_generated_names_end_in_five_random_characters(cluster):
     created = cluster.create("pods", {"metadata": {"generateName": "x-"}})
     assert re.fullmatch(r"x-[a-z0-9]{5}", created["metadata"]["name"])
