@@ -1,5 +1,7 @@
-"""RFC 4180 with a header once: time, event, cluster and namespace if there are several, then the server's columns.
+"""RFC 4180 with a header once: time, event, cluster and namespace if there are several, then the server's columns, then
+labels: those asked for, each under its whole key, and all of them as LABELS.
 
+The time is UTC whatever the terminal's rows have, for a file is read elsewhere and later; so is it always there.
 A cell that a spreadsheet would run as a formula gets a leading `'` (protocol.md, Security 2); control characters are
 left out and line breaks become blanks, so that an event is a line.
 """
@@ -33,6 +35,7 @@ class CsvSink(QuietSink):
         self._columns: tuple[Column, ...] | None = None
         self._places: list[int] = []
         self._age = -1
+        self._name = -1
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """One write for them all."""
@@ -60,27 +63,41 @@ class CsvSink(QuietSink):
         if not self._header:
             self._header = names
             if self._options.headers:
-                write_row([*self._prefix("time", "event", "cluster", "namespace"), *map(self._safe, names)])
+                labels = [*self._options.label_columns, *["LABELS"] * self._options.show_labels]
+                write_row([*self._prefix("time", "event", "cluster", "namespace"), *map(self._safe, [*names, *labels])])
         self._columns = columns
+        self._name = next((names.index(one_line(heading(each))) for each in columns if each.format == "name"), -1)
         self._age = age_index(columns)
         self._places = [names.index(name) if name in names else -1 for name in self._header]
 
     def _record(self, query: Query, change: Change, now: datetime) -> list[str]:
         row: Row = change.state
-        cells = [self._cell(row, place, now) for place in self._places]
+        cells = [self._cell(query, row, place, now) for place in self._places]
         time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return [*self._prefix(time, change.type, self._safe(query.cluster), self._safe(change.key[0])), *cells]
+        return [
+            *self._prefix(time, change.type, self._safe(query.cluster), self._safe(change.key[0])),
+            *cells,
+            *self._labels(row),
+        ]
+
+    def _labels(self, row: Row) -> list[str]:
+        """A label that isn't there is an empty cell, and so is none at all."""
+        found = [row.labels.get(key, "") for key in self._options.label_columns]
+        if self._options.show_labels:
+            found.append(",".join(sorted(f"{key}={value}" for key, value in row.labels.items())))
+        return [self._safe(text) for text in found]
 
     def _prefix(self, time: str, event: str, cluster: str, namespace: str) -> list[str]:
         shown = ((cluster, self._options.show_cluster), (namespace, self._options.show_namespace))
         return [time, event, *(text for text, is_shown in shown if is_shown)]
 
-    def _cell(self, row: Row, place: int, now: datetime) -> str:
+    def _cell(self, query: Query, row: Row, place: int, now: datetime) -> str:
         if not 0 <= place < len(row.cells):
             return ""
-        if place == self._age and not row.cells[place]:
+        if place == self._age and (row.created or not row.cells[place]):
             return age(row.created, now)
-        return self._safe(plain(row.cells[place]))
+        kind = f"{query.resource.reference}/" if self._options.show_kind and place == self._name else ""
+        return self._safe(kind + plain(row.cells[place]))
 
     def _safe(self, text: str) -> str:
         if self._options.csv_raw:

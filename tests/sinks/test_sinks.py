@@ -189,6 +189,28 @@ def test_csv_raw_leaves_cells_alone() -> None:
     assert records(Output("csv", csv_raw=True).print(change("ADDED", row("a", "=1"))))[1][3] == "=1"
 
 
+def test_csv_has_the_labels_asked_for_under_their_whole_keys_and_all_of_them() -> None:
+    out = Output("csv", label_columns=("x/name", "name"), show_labels=True)  # type: ignore[arg-type]
+    state = row("a")._replace(labels={"name": "", "x/name": "=1", "b": "2"})
+    header, first, second = records(out.print(change("ADDED", state), change("ADDED", row("c"))))
+    assert header[2:] == ["NAME", "STATUS", "AGE", "NODE", "x/name", "name", "LABELS"]
+    assert first[-3:] == ["'=1", "", "b=2,name=,x/name==1"]
+    assert second[-3:] == ["", "", ""]
+
+
+def test_csv_counts_ages_anew_as_rows_do() -> None:
+    old = row("a", age="5s", created="2001-01-01T00:00:00Z")
+    cells = records(Output("csv").print(change("DELETED", old)))[1]
+    assert cells[4] == Output(headers=False).print(change("DELETED", old)).split()[-1] != "5s"
+
+
+def test_csv_has_the_kind_before_the_name_if_asked_for() -> None:
+    out = Output("csv", show_kind=True)
+    assert records(out.print(change("ADDED", row("a"))))[1][2:4] == ["pod/a", "Running"]
+    other = Row((Column("Node"), Column("Status"), Column("Name", format="name")), ("n", "?", "b"), "", {})
+    assert records(out.print(change("ADDED", other)))[0][2:4] == ["pod/b", "?"]
+
+
 hostile = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
