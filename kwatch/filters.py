@@ -133,9 +133,15 @@ def parse_where(text: str) -> Where:
     value, start = text[sign.end() :].strip(), len(text) - len(text[sign.end() :].lstrip())
     if sign[0] == "=" and _SWAPPED.match(value):
         raise _error(text, sign.start(), f'"={value[0]}" is no operator; write "{value[0]}="')
+    if sign[0] == "<" and value.startswith(">"):
+        raise _error(text, sign.start(), '"<>" is no operator; write "!="')
     if not value:
         raise _error(text, start, "a value is missing; write '' for an empty cell")
+    if value[0] not in _QUOTES and (joined := _JOINED.search(value)):
+        raise _error(text, start + joined.start(1), f"{_JOINTS[joined[1]]}; a value with {joined[1]} needs quotes")
     value, start = _unquoted(text, value, start)
+    if _same_name(name) == _AGE and sign[0] in _ORDERS and seconds(value) is None and quantity(value) is None:
+        raise _error(text, start, f"{value!r} is no age; write it as 30s, 5m, 2h30m or 7d")
     if sign[0] in _PATTERNS:
         return Where(text, name, sign[0], value, (), _pattern(text, value, start))
     return Where(text, name, sign[0], value, readings(value))
@@ -143,7 +149,7 @@ def parse_where(text: str) -> Where:
 
 def _unquoted(text: str, value: str, start: int) -> tuple[str, int]:
     """The value without its quotes, and where it starts."""
-    if value[0] not in "'\"":
+    if value[0] not in _QUOTES:
         return value, start
     if len(value) < 2 or value[-1] != value[0]:
         raise _error(text, start, f"the quote {value[0]} isn't closed")
@@ -167,8 +173,15 @@ def _error(text: str, place: int, reason: str) -> UsageError:
 
 _COLUMN = re.compile(r"""\s*(?:(?P<quoted>"[^"]+"|'[^']+')|(?P<bare>[^\s=!<>~'"][^=!<>~'"]*))\s*""")
 _OPERATOR = re.compile(r"==|!=|=~|!~|>=|<=|=|>|<")
-_SWAPPED = re.compile(r">|<(?!\S*>)")
-"""What follows `=` where `>=` or `<=` was meant, and not a cell such as `<none>`."""
+_SWAPPED = re.compile(r"[>!]|<(?!\S*>)")
+"""What follows `=` where `>=`, `<=` or `!=` was meant, and not a cell such as `<none>`."""
+_QUOTES = "'\""
+_JOINED = re.compile(r"\s(&&|\|\|)\s")
+_JOINTS = {
+    "&&": "this is one condition; give another --where for what else must hold",
+    "||": "this is one condition; =~ takes alternatives, as 'STATUS=~Failed|Error'",
+}
+"""What shells and programs join conditions with, and what to do instead."""
 _OPERATORS = "= == != =~ !~ > >= < <="
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
