@@ -365,6 +365,7 @@ def test_a_broken_kubeconfig_says_which_file(tmp_path: Path) -> None:
         (["get", "pods"], 'leave out "get": kwatch pods'),
         (["pods", "-n", "\udcff"], "is not text"),
         (["pods", "--duration", "\u0661s"], "is not a duration"),
+        (["pods", "--name", ""], "no object has an empty name"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(arguments: list[str], text: str, server: Server, tmp_path: Path) -> None:

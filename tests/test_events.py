@@ -235,6 +235,20 @@ def test_an_unknown_type_after_for_is_kubectls_error(server: Server, tmp_path: P
     assert 'the server doesn\'t have a resource type "nosuch"' in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--for", "pod/quiet"], "events about pod/quiet"),
+        (["--types", "warning", "--for", "pod/quiet"], "Warning events about pod/quiet"),
+    ],
+)
+def test_where_no_event_is_wanted_the_notice_says_which(
+    server: Server, tmp_path: Path, arguments: list[str], wanted: str
+) -> None:
+    run = kwatch(["events", "-s", server.url, "--duration", "3s", *arguments], tmp_path)
+    assert run.stderr == f"kwatch: No {wanted} found in default namespace; waiting for {wanted} to appear\n"
+
+
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl on PATH")
 @pytest.mark.parametrize("arguments", [[], ["-A"], ["--for", "pod/b"], ["--types", "Normal"], ["--no-headers"]])
 def test_the_first_screen_is_kubectls(server: Server, tmp_path: Path, arguments: list[str]) -> None:

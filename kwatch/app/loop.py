@@ -185,8 +185,9 @@ class Loop:
             self._fail(query, NotFound(f'{query.resource.qualified} "{query.name}" not found{where}'))
             return
         where = f" in {query.namespace} namespace" if query.namespace else ""
-        what = query.name or query.resource.plural
-        self._notice(f"No resources found{where}; waiting for {what} to appear")
+        wanted = self._options.events.wanted if self._options.events else ""
+        what = wanted or query.name or query.resource.plural
+        self._notice(f"No {wanted or 'resources'} found{where}; waiting for {what} to appear")
 
     def _notice(self, text: str, *, detail: bool = False) -> None:
         if self._aside and not self._options.quiet and (self._options.verbose or not detail):

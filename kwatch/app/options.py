@@ -37,6 +37,12 @@ class EventOptions:
     folded: bool = False
     """Whether what happens again is left out."""
 
+    @property
+    def wanted(self) -> str:
+        """Which events those are, in words: `Warning events about pod/web-0`."""
+        about = f" about {self.subject}" if self.subject else ""
+        return f"{' and '.join(self.types)} events{about}".strip() if self.types or about else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:

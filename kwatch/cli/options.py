@@ -16,6 +16,7 @@ from kwatch.cli.parameters import (
     address,
     duration,
     event_types,
+    glob,
     names,
     period,
     shard,
@@ -114,7 +115,7 @@ FILTERS = (
     click.option("--where", metavar="COND", type=Condition(), multiple=True,
                  help="Only what a printed column says: 'STATUS!=Running', 'READY<50%', 'AGE>1h'; "
                       "with = != =~ !~ > >= < <=. Repeatable: all must hold."),
-    click.option("--name", metavar="GLOB", multiple=True,
+    click.option("--name", metavar="GLOB", type=glob, multiple=True,
                  help="Only objects whose name matches, as 'web-*'. Repeatable: any of them."),
 )  # fmt: skip
 TYPES = (

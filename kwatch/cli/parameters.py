@@ -101,6 +101,13 @@ def names(text: str) -> tuple[str, ...]:
     return parts
 
 
+def glob(text: str) -> str:
+    """A pattern for names. Raises click's BadParameter for an empty one, which none has."""
+    if not text:
+        raise click.BadParameter("no object has an empty name; write 'web-*', or leave it out")
+    return text
+
+
 class Line(click.types.StringParamType):
     """Text as it is, blanks and commas included. Its variable has one a line."""
 
