@@ -1,7 +1,7 @@
 """From flags, KUBECONFIG, ~/.kube/config or the pod to one Connection: where the server is, whom to trust, who we are.
 
 The rules are kubectl's (client-go `clientcmd/client_config.go`, checked against kubectl 1.32), stricter where kubectl
-guesses: a context, cluster or user that is named must exist. Everything wrong is a ConfigError, a line each.
+guesses: a context, cluster or user that is needed must exist. Everything wrong is a ConfigError, a line each.
 """
 
 from __future__ import annotations
@@ -109,9 +109,9 @@ def resolve(
         return _in_cluster(options, env, service_account)
     context = _context(options, config)
     cluster = _cluster(options, config, context)
-    user = _named(config.users, "user", options.user, context, config)
-    acting = impersonation.headers(user, options.as_user, options.as_groups, options.as_uid)
     server, note = _server(options, env, config, cluster)
+    user = _user(options, config, context, server)
+    acting = impersonation.headers(user, options.as_user, options.as_groups, options.as_uid)
     proxy, proxy_from = _proxy(options, env, cluster, server)
     plain = Connection(
         server,
@@ -260,6 +260,16 @@ def _cluster(options: ConnectionOptions, config: Kubeconfig, context: Entry) -> 
     if context.name and not options.cluster and not context.text("cluster"):
         raise context.error("names no cluster; add `cluster:` to it, or pass --cluster or --server")
     return _named(config.clusters, "cluster", options.cluster, context, config)
+
+
+def _user(options: ConnectionOptions, config: Kubeconfig, context: Entry, server: str) -> Entry:
+    """A context's user that isn't there is nobody, as in kubectl, but where kubectl would ask who we are: over https,
+    when no flag says it.
+    """
+    told = options.token or options.client_certificate or server.startswith("http:")
+    if told and not options.user and context.text("user") not in config.users:
+        return Entry("user")
+    return _named(config.users, "user", options.user, context, config)
 
 
 def _named(entries: Mapping[str, Entry], section: str, flag: str, context: Entry, config: Kubeconfig) -> Entry:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ MAX_ALIASES = 100
 MAX_MERGED = 10_000
 """Aliases in a file, and keys a mapping may have after merging (`<<`): together they stop a bomb."""
 
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_QUOTED = re.compile(r"('[^']')|'[^']*'|\"[^\"]*\"")
+"""What of libyaml's words may be the file's; in group 1 a single character, which may be told."""
 _BLANK = re.compile(r"\s+")
 _SECTIONS = ("clusters", "users", "contexts")
 
@@ -179,12 +181,13 @@ def _entry(path: Path, section: str, number: int, item: object) -> Entry:
 
 
 def _parsed(path: Path, content: bytes) -> object:
+    """The first YAML document, as in kubectl: what follows a `---` is somebody else's."""
     import yaml
 
     loader = _loader()
     try:
         _check_shape(path, yaml.parse(content, Loader=loader))
-        return yaml.load(content, Loader=loader)
+        return next(yaml.load_all(content, Loader=loader), None)
     except ConfigError:
         raise
     except yaml.YAMLError as error:
@@ -202,7 +205,7 @@ def _check_shape(path: Path, events: Iterable[yaml.Event]) -> None:
     import yaml
 
     depth = aliases = 0
-    for event in events:
+    for event in takewhile(lambda event: not isinstance(event, yaml.DocumentEndEvent), events):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         aliases += isinstance(event, yaml.AliasEvent)
         if depth > MAX_DEPTH:
@@ -220,7 +223,7 @@ def _place(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return ": it isn't text in UTF-8"
-    reason = _QUOTED.sub("…", getattr(error, "problem", None) or "")
+    reason = _QUOTED.sub(lambda quoted: quoted[1] or "…", getattr(error, "problem", None) or "")
     return f": line {mark.line + 1}, column {mark.column + 1}" + (f" ({reason})" if reason else "")
 
 

@@ -113,6 +113,19 @@ def test_a_server_makes_up_for_a_cluster_that_is_missing(place: Place) -> None:
     assert authorization(place.resolve(server="https://elsewhere")) == "Bearer t"
 
 
+@pytest.mark.parametrize("options", [{"server": "http://proxy"}, {"token": "t"}, {"server": "proxy:8001"}])
+def test_a_contexts_user_that_is_missing_is_nobody_where_nobody_is_needed_or_flags_say_who(
+    options: dict[str, str], place: Place
+) -> None:
+    place.default(kubeconfig(users=[]))
+    assert authorization(place.resolve(**options)) == ("Bearer t" if "token" in options else "")
+
+
+def test_a_user_whom_a_flag_names_must_exist_even_where_nobody_is_needed(place: Place) -> None:
+    place.default(kubeconfig())
+    assert 'user "v" doesn\'t exist; known: u' in place.failure(user="v", server="http://proxy")
+
+
 def test_flags_choose_context_cluster_and_user(place: Place) -> None:
     place.default(
         kubeconfig(
@@ -148,6 +161,12 @@ def test_a_date_and_the_last_of_two_equal_keys_are_read_as_kubectl_does(place: P
 
 
 # What it says
+
+
+@pytest.mark.parametrize("rest", [kubeconfig({"server": "https://second"}), "a: [b", "*nobody", "- " * 200_000, ""])
+def test_of_several_yaml_documents_the_first_is_the_kubeconfig(rest: str, place: Place) -> None:
+    place.default(f"---\n{kubeconfig()}\n---\n{rest}\n")
+    assert place.resolve().server == "https://c.example:6443"
 
 
 def test_data_wins_over_files_and_files_are_relative_to_their_kubeconfig(place: Place) -> None:
@@ -411,7 +430,7 @@ FIXES = [
     ("users:\n- name: u\n user: {token: " + CANARY, f"{HERE} isn't YAML: line 3, column 2 (*); correct it there"),
     (f"token: *{CANARY}", f"{HERE} isn't YAML: line 1, column 8 (*); correct it there"),
     (f"token: !{CANARY} x", f"{HERE} isn't YAML: line 1, column 8 (*); correct it there"),
-    ("a: 1\n---\nb: 1", f"{HERE} isn't YAML: line 2, column 1 (*); correct it there"),
+    ("users: [a", f"{HERE} isn't YAML: line 2, column 1 (did not find expected ',' or ']'); correct it there"),
     (f"a: !!int {CANARY}", f"{HERE} holds a YAML value that can't be read; remove explicit `!!` tags"),
     (b"token: \xff\xfe", f"{HERE} isn't YAML*; correct it there"),
     ("[" * 200_000, f"{HERE} is nested over 64 levels deep; is it the right file?"),
