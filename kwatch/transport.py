@@ -195,9 +195,9 @@ class Transport:
         if not aborted and (failed := next((each for each in _causes(error) if isinstance(each, _ProxyFailed)), None)):
             return self._refused_by_proxy(_proxy_reason(failed), _find(failed, ssl.SSLCertVerificationError))
         reason = _reason(error)
-        if _find(error, ssl.SSLCertVerificationError):
+        if refused := next((each for each in _causes(error) if isinstance(each, ssl.SSLCertVerificationError)), None):
             text = f"{self._server} has a certificate that the cluster's CA does not confirm: {reason}"
-            return Untrusted(f"{text}; check certificate-authority in the kubeconfig, or the address", reason)
+            return Untrusted(f"{text}; {_UNTRUSTED_ADVICE.get(refused.verify_code, _UNTRUSTED_ADVICE[0])}", reason)
         if overdue and self._socket is not None:
             return Overdue(f"{self._server} did not answer in time; check that it is a Kubernetes API server", reason)
         other = "http" if self._server.startswith("https:") else "https"
@@ -418,6 +418,13 @@ _PROXY_ADVICE = {
 }
 """What to do, by the status that a proxy gave."""
 
+_UNTRUSTED_ADVICE = {
+    0: "check certificate-authority in the kubeconfig, or the address",
+    **dict.fromkeys((9, 10), "the server needs a certificate that is valid today; or is this machine's clock wrong?"),
+    **dict.fromkeys((62, 64), "check the address, or say with --tls-server-name which name the certificate is for"),
+}
+"""What to do, by OpenSSL's number of why (X509_V_ERR_…): not valid yet, or no more; another name, or IP address."""
+
 _TLS_REASONS = {
     "WRONG_VERSION_NUMBER": "what answers there doesn't speak TLS",
     "UNEXPECTED_EOF_WHILE_READING": "the server closed the connection amid the TLS handshake",
@@ -426,6 +433,9 @@ _TLS_REASONS = {
     "TLSV1_ALERT_UNKNOWN_CA": "the server doesn't accept the client certificate",
 }
 
+
+_SSL_PLACE = re.compile(r"^_ssl\.c:[0-9]+: ")
+"""Where in Python's own source a handshake timed out, which helps nobody."""
 
 _TUNNEL_FAILED = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 """http.client's words; the status is nowhere else."""
@@ -478,7 +488,10 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, IncompleteRead):
             return "closed amid an answer"
         if isinstance(cause, ssl.SSLError):
-            return _TLS_REASONS.get(cause.reason or "") or brief(getattr(cause, "verify_message", "") or str(cause))
+            said: str = getattr(cause, "verify_message", "") or str(cause)
+            return _TLS_REASONS.get(cause.reason or "") or brief(said.rstrip("."))
+        if isinstance(cause, UnicodeError):
+            return "a part of the host name is empty or too long"
         if isinstance(cause, (OSError, HTTPException)) and (words := getattr(cause, "strerror", "") or str(cause)):
-            return brief(words)
+            return brief(_SSL_PLACE.sub("", words))
     return brief(str(error))

@@ -98,6 +98,7 @@ def test_like_kubectl_proxy(tmp_path: Path) -> None:
     [
         ("--header", "X-Token secret-canary", "Name: value"),
         ("--header", "X Token: secret-canary", "Name: value"),
+        ("--header", "X-Token: ", "X-Token has no value"),
         ("--header", "X-Token: secret-canary\r\nHost: other", "can carry"),
         ("--header", "Host: secret-canary", "leave it out"),
         ("--header", "authorization: Bearer secret-canary", "--token"),

@@ -153,7 +153,8 @@ def test_pods_are_listed_and_watched(case: str, authority: trustme.CA, tmp_path:
     ("access", "user", "name", "text"),
     [
         (BEARER, {"token": TOKEN}, "elsewhere.example", "the cluster's CA does not confirm: IP address mismatch"),
-        (BEARER, {"token": "wrong-canary"}, "127.0.0.1", "401 Unauthorized; the credentials are wrong"),
+        (BEARER, {"token": TOKEN}, "elsewhere.example", "say with --tls-server-name which name"),
+        (BEARER, {"token": "wrong-canary"}, "127.0.0.1", "the credentials are wrong or have expired: check --token"),
         (BEARER, {"username": "me", "password": "canary"}, "127.0.0.1", "401 Unauthorized"),
         (ME, {}, "127.0.0.1", "401 Unauthorized"),
     ],

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from scripted import Peer, ScriptedServer, answer, chunk, head
 
 from kwatch.cluster.credentials import bearer
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.errors import ApiError, Cut, FrameTooLong, Overdue, Unreachable, Untrusted
+from kwatch.errors import ApiError, Cut, FrameTooLong, Overdue, TransportError, Unreachable, Untrusted
 from kwatch.protocol.session import Request
 from kwatch.transport import Response, Transport
 
@@ -209,6 +210,39 @@ def test_a_certificate_of_another_authority_is_untrusted(
         with pytest.raises(Untrusted, match="certificate that the cluster's CA does not confirm"):
             open_transport(server.url, ca=other).send(WATCH)
         assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "text"),
+    [
+        (datetime(2020, 1, 1), datetime(2020, 2, 1), "certificate has expired; the server needs a certificate that is"),
+        (datetime(2990, 1, 1), datetime(2990, 2, 1), "not yet valid; the server needs a certificate that is valid"),
+    ],
+)
+def test_a_certificate_out_of_its_time_is_not_blamed_on_the_ca(
+    first: datetime, last: datetime, text: str, open_transport: Callable[..., Transport]
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", not_before=first, not_after=last).configure_cert(context)
+    ca = authority.cert_pem.bytes()
+    with ScriptedServer(lambda peer: None, tls=context) as server, pytest.raises(Untrusted, match=f"{text}.*clock"):
+        open_transport(server.url, ca=ca).send(WATCH)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
+def test_a_host_name_that_cannot_be_one_is_said_in_words(host: str, open_transport: Callable[..., Transport]) -> None:
+    with pytest.raises(Unreachable, match="a part of the host name is empty or too long; check"):
+        open_transport(f"https://{host}").send(WATCH)
+
+
+def test_a_handshake_that_never_ends_is_told_without_a_place_in_pythons_source(
+    open_transport: Callable[..., Transport],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        transport = open_transport(f"https://127.0.0.1:{silent.getsockname()[1]}", request_timeout=0.2)
+        with pytest.raises(TransportError, match=r"127.0.0.1:[0-9]+: The handshake operation timed out; check"):
+            transport.send(WATCH)
 
 
 def test_the_certificate_may_be_asked_for_under_another_name(open_transport: Callable[..., Transport]) -> None:

@@ -96,7 +96,8 @@ def test_a_type_that_the_cache_has_and_the_server_no_longer_has_is_asked_for_ane
     else:
         run = kwatch(["widgets", "-s", server.url, "--count", "1"], tmp_path)
         assert run.returncode == 1
-        assert run.stderr == 'kwatch: error: the server doesn\'t have a resource type "widgets"\n'
+        unknown = 'the server doesn\'t have a resource type "widgets"; see `kwatch resources`'
+        assert run.stderr == f"kwatch: error: {unknown}\n"
     assert asked(server) == 4
 
 

@@ -162,6 +162,8 @@ class Header(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail("write it as 'Name: value'", param, ctx)
         if name.lower() in _OWN_HEADERS:
             self.fail(f"{name} is set by kwatch; {_OWN_HEADERS[name.lower()]}", param, ctx)
+        if not text:
+            self.fail(f"{name} has no value; write it as 'Name: value'", param, ctx)
         if not _HEADER_VALUE.fullmatch(text):
             self.fail(f"the value of {name} holds a character that no HTTP header can carry", param, ctx)
         return name, text

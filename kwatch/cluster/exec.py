@@ -157,7 +157,7 @@ def _mode(entry: Entry, version: str) -> str:
     """v1 must say it, v1beta1 means IfAvailable where it doesn't."""
     mode = entry.text("interactiveMode") or ("" if version == _VERSIONS[0] else "IfAvailable")
     if mode not in _MODES:
-        raise entry.error(f"has an exec plugin without a valid interactiveMode; it must be {', '.join(_MODES)}")
+        raise entry.error(f"has an exec plugin without a valid interactiveMode; it must be {' or '.join(_MODES)}")
     return mode
 
 

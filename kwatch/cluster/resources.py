@@ -223,7 +223,7 @@ def _spellings(resources: list[Resource]) -> dict[str, str]:
 
 
 def unknown(name: str, resources: Iterable[Resource], note: str = "") -> NotFound:
-    """kubectl's error for a type that isn't there, with the nearest names; `note` is added at the end."""
+    """kubectl's error for a type that isn't there, with the nearest names or where they all are; then `note`."""
     near = nearest(name, resources)
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    hint = f"; did you mean {', '.join(near)}?" if near else "" if note else "; see `kwatch resources`"
     return NotFound(f'the server doesn\'t have a resource type "{brief(name)}"{hint}{note}')

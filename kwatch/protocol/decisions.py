@@ -108,8 +108,9 @@ STATUS_CAUSES = {
 """HTTP status to cause; any other 5xx is SERVER_ERROR, anything else REFUSED."""
 
 HINTS = {
-    Cause.UNAUTHORIZED: "the credentials are wrong or have expired: check the context's user in the kubeconfig",
-    Cause.NOT_FOUND: "the server doesn't serve this type (see `kubectl api-resources`), or is no Kubernetes API server",
+    Cause.UNAUTHORIZED: "the credentials are wrong or have expired: check --token, or the context's user in the "
+    "kubeconfig",
+    Cause.NOT_FOUND: "the server doesn't serve this type (see `kwatch resources`), or is no Kubernetes API server",
     Cause.MALFORMED: "is the address that of a Kubernetes API server?",
     Cause.TOO_LONG: "narrow the watch with -n, -l or --field-selector",
 }

@@ -216,7 +216,7 @@ def test_an_unknown_type_is_kubectls_error(recording: Callable[[str], bytes]) ->
     setting = Setting(None, Server(api=recording("api-aggregated"), apis=recording("apis-aggregated")))
     with pytest.raises(NotFound) as caught:
         setting("nosuch")
-    assert str(caught.value) == 'the server doesn\'t have a resource type "nosuch"'
+    assert str(caught.value) == 'the server doesn\'t have a resource type "nosuch"; see `kwatch resources`'
     with pytest.raises(NotFound, match='type "podz"; did you mean pods'):
         setting("podz")
     with pytest.raises(NotFound, match="did you mean api-extensions"):

@@ -428,8 +428,8 @@ def test_a_child_that_outlives_the_plugin_holds_nothing_up(place: Place, login: 
         ({"args": [1]}, "whose args aren't a list of strings; put each in quotes"),
         ({"env": [{"name": "A", "value": 1}]}, "whose env isn't a list of `- name: …` with `value: …`, both strings"),
         ({"env": {"A": "1"}}, "whose env isn't a list of `- name: …` with `value: …`, both strings"),
-        ({"interactiveMode": None}, "without a valid interactiveMode; it must be Never, IfAvailable, Always"),
-        ({"interactiveMode": "Maybe"}, "without a valid interactiveMode; it must be Never, IfAvailable, Always"),
+        ({"interactiveMode": None}, "without a valid interactiveMode; it must be Never or IfAvailable or Always"),
+        ({"interactiveMode": "Maybe"}, "without a valid interactiveMode; it must be Never or IfAvailable or Always"),
     ],
 )
 def test_an_entry_that_cannot_be_used_says_what_is_wrong(fields: dict[str, Any], text: str, place: Place) -> None:

@@ -100,7 +100,9 @@ def test_a_nearest_name_carries_its_group_where_the_plural_alone_means_another_t
 
 
 def test_an_unknown_type_is_kubectls_error_with_the_nearest_names() -> None:
-    assert str(unknown("nosuch", BUILT_IN)) == 'the server doesn\'t have a resource type "nosuch"'
+    assert (
+        str(unknown("nosuch", BUILT_IN)) == 'the server doesn\'t have a resource type "nosuch"; see `kwatch resources`'
+    )
     assert str(unknown("deploymnt", BUILT_IN)) == (
         'the server doesn\'t have a resource type "deploymnt"; did you mean deployments?'
     )
