@@ -26,7 +26,7 @@ from kwatch.protocol.decisions import DECISIONS, FORBIDDEN_HINTS, HINTS, STATUS_
 from kwatch.protocol.forms import Form, ShardForm
 from kwatch.protocol.frames import Frame, Status, parse_error_body, parse_frame, parse_page, parse_status
 from kwatch.protocol.lines import LineDecoder
-from kwatch.retry import Backoff, retry_after
+from kwatch.retry import RESET_AFTER, Backoff, retry_after
 from kwatch.store import NOTHING, Kept, Store, older
 
 PAGE_SIZE = 500
@@ -119,6 +119,7 @@ class WatchSession:
         self._verdict: _Verdict | None = None
         self._failure: KwatchError | None = None
         self._last_cause = Cause.ENDED
+        self._spared = float("-inf")
         self._repeats = 0
         self._backoff = Backoff()
         if not self._listing:
@@ -332,7 +333,10 @@ class WatchSession:
         delay, self._backoff = backoff.step(now, chance)
         if verdict.pace is Pace.SERVER and verdict.retry_after is not None:
             return retry_after(verdict.retry_after)
-        return 0.0 if verdict.pace is Pace.ONCE and not backoff.faults else delay
+        if verdict.pace is Pace.ONCE and now - self._spared >= RESET_AFTER:
+            self._spared = now
+            return 0.0
+        return delay
 
     def _restart_list(self, *, unpaged: bool = False) -> None:
         self._listing, self._token, self._tokens, self._listed = True, "", set(), 0

@@ -323,6 +323,17 @@ def test_a_clean_close_amid_a_line_is_a_cut() -> None:
     assert "connection lost (amid an event)" in driver.notices[0]
 
 
+def test_after_a_restart_of_the_server_its_lost_history_is_listed_again_at_once_but_not_twice() -> None:
+    driver = Driver(None, thing("a", 7), version=10)
+    for _ in range(3):
+        assert driver.end(Cause.UNREACHABLE).delay > 0
+    request = driver.status(410)
+    assert (request.verb, request.delay) == ("list", 0)
+    driver.page(listing(11, thing("a", 7)))
+    again = driver.status(410)
+    assert (again.verb, again.delay > 5) == ("list", True)
+
+
 @pytest.mark.parametrize("cause", [Cause.CUT, Cause.UNREACHABLE, Cause.UNTRUSTED, Cause.OVERDUE])
 def test_a_broken_connection_is_resumed_after_a_growing_pause(cause: Cause) -> None:
     driver = Driver(None, thing("a", 7), version=10)
