@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command import Running, kwatch
 from scripted import Peer, ScriptedServer, answer, chunk, head
+from securing import kubeconfig
 from watching import Impatient, changes, notices, watched
 
 from kwatch.cluster.kubeconfig import Connection
@@ -89,6 +90,16 @@ def test_an_address_without_a_scheme_is_plain_http(tmp_path: Path) -> None:
     with Server(cluster) as server:
         run = kwatch(["cm", "-s", server.url.partition("//")[2], "--count", "1"], tmp_path)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_an_empty_context_or_namespace_is_as_good_as_none(tmp_path: Path) -> None:
+    cluster = Cluster()
+    cluster.create("configmaps", {"metadata": {"name": "here"}})
+    with Server(cluster) as server:
+        config = kubeconfig(tmp_path / "config", {"server": server.url}, {})
+        arguments = ["cm", "--context", "", "-n", "", "-o", "name", "--count", "1", "--kubeconfig", str(config)]
+        run = kwatch(arguments, tmp_path)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "configmap/here\n", "")
 
 
 @pytest.mark.parametrize(

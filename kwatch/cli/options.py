@@ -18,6 +18,7 @@ from kwatch.cli.parameters import (
     event_types,
     glob,
     names,
+    names_if_any,
     period,
     shard,
     size,
@@ -40,7 +41,7 @@ CONNECTION = (
     click.option(
         "--context",
         metavar="NAME",
-        type=names,
+        type=names_if_any,
         multiple=True,
         help="Context of the kubeconfig to use; repeat it to watch several clusters.",
     ),
@@ -96,7 +97,7 @@ CONNECTION = (
     ),
 )
 NAMESPACES = (
-    click.option("-n", "--namespace", metavar="NS", type=names, multiple=True,
+    click.option("-n", "--namespace", metavar="NS", type=names_if_any, multiple=True,
                  help="Namespace to watch; repeat it or write a,b for several."),
 )  # fmt: skip
 SELECTION = (

@@ -101,6 +101,11 @@ def names(text: str) -> tuple[str, ...]:
     return parts
 
 
+def names_if_any(text: str) -> tuple[str, ...]:
+    """The same, and none for "": `-n "$NS"` where the variable is empty is as good as nothing, as in kubectl."""
+    return names(text) if text else ()
+
+
 def glob(text: str) -> str:
     """A pattern for names. Raises click's BadParameter for an empty one, which none has."""
     if not text:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kwatch.cli.options import COMMAND_CONTEXT, CONDITION, CONNECTION, NOTICES, options_of, to_wait_options
-from kwatch.cli.parameters import names, timeout
+from kwatch.cli.parameters import names_if_any, timeout
 from kwatch.cli.process import environment
 from kwatch.cli.spelling import Command
 
@@ -26,7 +26,7 @@ CONDITIONS = (
     ),
 )  # fmt: skip
 OBJECTS = (
-    click.option("-n", "--namespace", metavar="NS", type=names, multiple=True,
+    click.option("-n", "--namespace", metavar="NS", type=names_if_any, multiple=True,
                  help="Namespace of the objects; repeat it or write a,b for several."),
     click.option("-A", "--all-namespaces", is_flag=True, help="Objects of all namespaces."),
     click.option("-l", "--selector", metavar="SEL", default="", help="Label selector: app=web,tier!=db"),
