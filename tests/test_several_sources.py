@@ -98,6 +98,21 @@ def test_where_none_can_be_reached_it_ends_with_1_and_names_each(order: tuple[st
     assert sorted(error.split()[5].rstrip(":") for error in errors) == sorted(addresses.values())
 
 
+def test_an_object_or_anything_at_all_that_is_missing_is_told_of_each_cluster(tmp_path: Path) -> None:
+    with clusters(tmp_path, "a", "b"):
+        run = kwatch(["cm/nosuch", *contexts("a", "b")], tmp_path)
+        none = kwatch(["cm", "-n", "empty", "--duration", "2s", *contexts("a", "b")], tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert sorted(run.stderr.splitlines()) == [
+        f'kwatch: error: configmaps "nosuch" not found in namespace default of {name}; check the name, or -n'
+        for name in ("a", "b")
+    ]
+    assert sorted(none.stderr.splitlines()) == [
+        f"kwatch: No resources found in empty namespace of {name}; waiting for configmaps to appear"
+        for name in ("a", "b")
+    ]
+
+
 def test_one_server_that_cannot_be_reached_is_one_line_however_many_watches_it_has(tmp_path: Path) -> None:
     run = kwatch(["po,deploy,cm", "-n", "x,y", "-s", f"http://127.0.0.1:{free_port()}"], tmp_path)
     assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1)

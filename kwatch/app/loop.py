@@ -180,14 +180,16 @@ class Loop:
         self._notice(f"{query}: listed {signal.objects} at resourceVersion {signal.version}", detail=True)
         if signal.objects or not signal.first:
             return
+        cluster = f" of {query.cluster}" if query.cluster else ""
         if query.name and not self._options.until:
-            where = f" in namespace {query.namespace}; check the name, or -n" if query.namespace else "; check the name"
-            self._fail(query, NotFound(f'{query.resource.qualified} "{query.name}" not found{where}'))
+            where = f" in namespace {query.namespace}" if query.namespace else ""
+            advice = "; check the name, or -n" if query.namespace else "; check the name"
+            self._fail(query, NotFound(f'{query.resource.qualified} "{query.name}" not found{where}{cluster}{advice}'))
             return
         where = f" in {query.namespace} namespace" if query.namespace else ""
         wanted = self._options.events.wanted if self._options.events else ""
         what = wanted or query.name or query.resource.plural
-        self._notice(f"No {wanted or 'resources'} found{where}; waiting for {what} to appear")
+        self._notice(f"No {wanted or 'resources'} found{where}{cluster}; waiting for {what} to appear")
 
     def _notice(self, text: str, *, detail: bool = False) -> None:
         if self._aside and not self._options.quiet and (self._options.verbose or not detail):
