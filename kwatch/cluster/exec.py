@@ -20,12 +20,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from kwatch.cluster.credentials import sendable
 from kwatch.cluster.files import config_error, why
-from kwatch.cluster.kubefile import Entry
+from kwatch.cluster.kubefile import Entry, first_document
 from kwatch.errors import ConfigError
 from kwatch.text import BRIEF, brief
 
@@ -400,9 +401,11 @@ def _grant(output: bytes, plugin: Plugin) -> _Grant:
 
 
 def _parsed(output: bytes) -> object:
-    """None for what isn't JSON; not by an error, which would hold the output."""
+    """JSON, or as in client-go YAML. None for anything else; not by an error, which would hold the output."""
     with contextlib.suppress(ValueError, RecursionError):
         return json.loads(output)
+    with contextlib.suppress(ConfigError):
+        return first_document(Path(), output)
     return None
 
 

@@ -134,7 +134,7 @@ def _exists(path: Path) -> bool:
 
 
 def _document(path: Path) -> Mapping[Any, Any]:
-    document = _parsed(path, read(path, "kubeconfig"))
+    document = first_document(path, read(path, "kubeconfig"))
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -180,8 +180,8 @@ def _entry(path: Path, section: str, number: int, item: object) -> Entry:
     return Entry(singular, name or "", body or {}, path)
 
 
-def _parsed(path: Path, content: bytes) -> object:
-    """The first YAML document, as in kubectl: what follows a `---` is somebody else's."""
+def first_document(path: Path, content: bytes) -> object:
+    """The first YAML document, as in kubectl: what follows a `---` is somebody else's. Raises ConfigError."""
     import yaml
 
     loader = _loader()

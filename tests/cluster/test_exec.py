@@ -123,6 +123,13 @@ def test_a_cloud_s_short_lived_token_is_sent(place: Place, login: Login) -> None
     assert login.runs == 1
 
 
+def test_an_answer_may_be_yaml_as_in_client_go(place: Place, login: Login) -> None:
+    login.prints(
+        f"apiVersion: {V1}\nkind: ExecCredential\nstatus:\n  token: t\n  expirationTimestamp: 2999-01-01T00:00:00Z\n"
+    )
+    assert place.resolve().credentials.authorization() == "Bearer t"
+
+
 def test_v1beta1_may_leave_interactive_mode_out(place: Place, login: Login) -> None:
     login.python(f"print({answer(version=V1BETA1)!r})", apiVersion=V1BETA1, interactiveMode=None)
     assert place.resolve().credentials.authorization() == "Bearer t"
@@ -311,6 +318,7 @@ def test_a_certificate_that_changes_comes_with_the_next_run(login: Login) -> Non
         (f'{{"kind": "{CANARY}"', "printed something else than an ExecCredential in JSON; is it a credential plugin?"),
         ("", "printed something else than an ExecCredential in JSON; is it a credential plugin?"),
         ("[" * 100_000, "printed something else than an ExecCredential in JSON; is it a credential plugin?"),
+        (f"token: !!int {CANARY}", "printed something else than an ExecCredential in JSON; is it a credential plugin?"),
         ('{"kind": "Secret"}', "printed something else than an ExecCredential in JSON; is it a credential plugin?"),
         (answer(CANARY, V1BETA1), f"answered in another apiVersion than {V1}; correct it in the kubeconfig"),
         (
