@@ -31,7 +31,10 @@ from kwatch.errors import ConfigError
 from kwatch.text import BRIEF, brief
 
 MAX_SECONDS = 60.0
-"""Seconds a plugin may take, a question to the user included."""
+"""Seconds a plugin may take while nobody sees what it says."""
+
+ATTENDED = 10
+"""So many times as long where its stderr is a terminal: a login in a browser, with a second factor, takes minutes."""
 
 MAX_OUTPUT = 1 << 20
 """Bytes a plugin may print on stdout."""
@@ -277,7 +280,8 @@ class ExecCredentials:
             try:
                 if self._closed:
                     _kill(process)
-                output, errors = _collected(process, self._seconds)
+                attended = ATTENDED if os.isatty(self._stdio[1]) else 1
+                output, errors = _collected(process, self._seconds * attended)
             finally:
                 self._process = None
                 _running.discard(process)

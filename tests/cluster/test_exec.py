@@ -382,6 +382,16 @@ def test_too_much_output_is_refused(place: Place, login: Login) -> None:
     assert place.failure() == f"{PLUGIN} printed over 1 MiB; is it a credential plugin?"
 
 
+def test_who_logs_in_at_a_terminal_gets_more_time(login: Login, terminal: tuple[int, int]) -> None:
+    login.shell(f"sleep 1.5\ncat <<'END'\n{answer('t')}\nEND")
+    assert login.credentials(seconds=1.0, stdio=(0, terminal[1])).authorization() == "Bearer t"
+    read, write = os.pipe()
+    with pytest.raises(ConfigError, match="took over 1 s and was stopped"):
+        login.credentials(seconds=1.0, stdio=(0, write)).authorization()
+    os.close(read)
+    os.close(write)
+
+
 def test_a_plugin_that_never_ends_is_killed_with_what_it_started(login: Login) -> None:
     login.python(
         f"""
