@@ -66,6 +66,35 @@ def within(work: Callable[[], _Found], seconds: float) -> _Found:
     return cast(_Found, found)
 
 
+class _Queue:
+    """A bounded queue that an exception out of a signal handler can't leave locked.
+
+    `queue.Queue` takes its lock in Python code, amid which Ctrl-C may raise: nobody gives that lock back, and the end of
+    the run would wait for it. A SimpleQueue has no such moment; the second one holds the free places.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._batches: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(capacity):
+            self._places.put(None)
+
+    def put(self, batch: Batch) -> None:
+        """Add it, once there is room."""
+        self._places.get()
+        self._batches.put(batch)
+
+    def get(self, seconds: float = 0.0) -> Batch:
+        """The oldest one, waiting for it at most so long. Raises queue.Empty where none came."""
+        batch = self._batches.get(timeout=seconds) if seconds > 0 else self._batches.get_nowait()
+        self._places.put(None)
+        return batch
+
+    def size(self) -> int:
+        """How many wait to be taken."""
+        return self._batches.qsize()
+
+
 class Pump:
     """Runs a watcher for each query. Use as a context manager: leaving it stops the threads and awaits their end."""
 
@@ -76,7 +105,7 @@ class Pump:
         make_clock: Callable[[threading.Event], Clock] = RealClock,
     ) -> None:
         self._stopped = threading.Event()
-        self._queue: queue.Queue[Batch] = queue.Queue(CAPACITY)
+        self._queue = _Queue(CAPACITY)
         self._make_watcher = make_watcher
         self._clock = make_clock(self._stopped)
         self._watchers: dict[Query, Watcher] = {}
@@ -100,7 +129,7 @@ class Pump:
     @property
     def waiting(self) -> int:
         """Batches that wait to be taken."""
-        return self._queue.qsize()
+        return self._queue.size()
 
     def add(self, query: Query) -> None:
         """Watch one more, from now on."""
@@ -113,14 +142,14 @@ class Pump:
     def take(self, seconds: float) -> Batch | None:
         """The next batch, waiting for it at most so long; None where none came. Ends exchanges that are overdue."""
         with contextlib.suppress(queue.Empty):
-            return self._kept(self._queue.get_nowait())
+            return self._kept(self._queue.get())
         if seconds <= 0:
             return None
         now = time.monotonic()
         for watcher in self._watchers.values():
             watcher.expire(now)
         with contextlib.suppress(queue.Empty):
-            return self._kept(self._queue.get(timeout=seconds))
+            return self._kept(self._queue.get(seconds))
         return None
 
     def stop(self) -> None:
@@ -129,9 +158,10 @@ class Pump:
         for watcher in self._watchers.values():
             watcher.stop()
         deadline = time.monotonic() + JOIN_SECONDS
-        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
+        while (alive := [thread for thread in self._threads if thread.is_alive()]) and time.monotonic() < deadline:
             with contextlib.suppress(queue.Empty):  # a reader may be blocked on the full queue
-                self._queue.get(timeout=0.005)
+                self._queue.get()
+            alive[0].join(0.005)
 
     def _prepare(self, query: Query) -> threading.Thread:
         watcher = self._watchers[query] = self._make_watcher(query, self._clock)

@@ -131,3 +131,50 @@ def test_ctrl_c_ends_it_though_nobody_reads_its_output(tmp_path: Path) -> None:
             run.send_signal(signal.SIGINT)
             assert run.wait(20) == 130
             assert time.monotonic() - started < 1.5
+
+
+INTERRUPTED = """
+import faulthandler, signal
+from kwatch.model import Bookmark, Query, Resource
+from kwatch.pump import Pump
+
+class Interrupt(Exception):
+    pass
+
+class Endless:
+    checkpoint, stopped = None, False
+    def batches(self):
+        while not self.stopped:
+            yield [Bookmark("1")]
+    def stop(self):
+        self.stopped = True
+    def expire(self, now):
+        pass
+
+def interrupt(*_):
+    global armed
+    if armed:
+        armed = False
+        raise Interrupt
+
+armed, interrupted = False, 0
+faulthandler.dump_traceback_later(30, exit=True)
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+while interrupted < 1500:
+    with Pump([Query(Resource("", "v1", "pods", "Pod"))], lambda query, clock: Endless()) as pump:
+        try:
+            armed = True
+            while True:
+                pump.take(0.01)
+        except Interrupt:
+            interrupted += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(interrupted)
+"""
+
+
+def test_wherever_ctrl_c_comes_the_end_is_not_held_up() -> None:
+    """It may come amid any line of Python, those that take a lock included; as often as it takes to meet each."""
+    run = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "1500\n"), run.stderr
