@@ -69,7 +69,7 @@ def within(work: Callable[[], _Found], seconds: float) -> _Found:
 class _Queue:
     """A bounded queue that an exception out of a signal handler can't leave locked.
 
-    `queue.Queue` takes its lock in Python code, amid which Ctrl-C may raise: nobody gives that lock back, and the end of
+    `queue.Queue` takes its lock in Python code, amid which Ctrl-C may raise: nobody gives it back, and the end of
     the run would wait for it. A SimpleQueue has no such moment; the second one holds the free places.
     """
 
