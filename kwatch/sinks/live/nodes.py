@@ -140,7 +140,7 @@ class Grid:
         self._ends = min(self._ends, pod.ends(now))
         if pod.gone:
             return Segment(GONE, "gone", 1)
-        fresh = now - pod.at < EMPHASIS_SECONDS
+        fresh = now < pod.at + EMPHASIS_SECONDS
         style = STYLES[pod.health, fresh]
         style = {"plain": "good", "fresh": "new"}.get(style, style)  # type: ignore[assignment]
         return Segment(BLOCKS[pod.health][0], style, 1)

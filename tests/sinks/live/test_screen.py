@@ -67,6 +67,19 @@ def test_a_row_deleted_and_made_again_is_a_new_one() -> None:
     assert screen.wait(6)[2].startswith("  web-0   0/1     Pending")
 
 
+def test_cells_that_stand_out_longer_than_their_new_row_does_have_a_mark() -> None:
+    screen = three(color=True)
+    screen.wait()
+    screen.event("ADDED", pod("new-0", "Pending", "0/1", age=0))
+    screen.wait(2)
+    screen.event("MODIFIED", pod("new-0", age=0))
+    assert screen.wait(0.5)[2][0] == "+"
+    assert screen.wait(1)[2][0] == "~"
+    assert screen.style("1/1").fg == "default"
+    assert screen.terminal.buffer[2][10].fg == "cyan"
+    assert screen.wait(2)[2][0] == " "
+
+
 def test_colours_say_what_is_wrong_what_is_new_and_what_is_gone() -> None:
     screen = three(color=True)
     screen.wait()
