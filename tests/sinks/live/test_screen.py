@@ -226,6 +226,43 @@ def test_the_table_stays_in_place_at_any_height(height: int, count: int) -> None
         assert last[0].startswith("  NAME")
 
 
+def test_what_needs_attention_is_counted_even_where_not_all_counts_fit() -> None:
+    screen = Screen(80, 24)
+    screen.at_start(*(pod(f"ok-{index}") for index in range(8)), pod("x", "CrashLoopBackOff"))
+    screen.at_start(*(pod(f"done-{index}", "Completed") for index in range(3)))
+    screen.at_start(*(pod(f"busy-{index}", "ContainerCreating", age=1) for index in range(2)))
+    live(screen)
+    assert screen.wait()[-1] == "14 pods in default · 8 Running · 1 CrashLoopBackOff · 5 other · live"
+    screen.resize(50, 24)
+    assert screen.wait(0.2)[-1] == "14 pods in default · 1 CrashLoopBackOff · live"
+    screen.resize(40, 24)
+    assert screen.wait(0.2)[-1] == "14 pods · 1 CrashLoopBackOff · live"
+    screen.resize(30, 24)
+    assert screen.wait(0.2)[-1] == "14 pods in default · live"
+
+
+def test_counts_are_told_whole_or_not_at_all() -> None:
+    screen = Screen(38, 6)
+    screen.at_start(*(pod(f"pod-{index:03}", "ImagePullBackOff") for index in range(3)))
+    screen.at_start(*(pod(f"{name}-{index:03}", "Completed") for name in "xyz" for index in range(10)), pod("q"))
+    assert screen.wait()[-2] == "… 31 more (30 Completed · 1 Running)"
+    screen.resize(36, 6)
+    assert screen.wait(0.2)[-2] == "… 31 more (30 Completed · 1 other)"
+    screen.resize(30, 6)
+    assert screen.wait(0.2)[-2] == "… 31 more (30 Completed)"
+    screen.resize(20, 6)
+    assert screen.wait(0.2)[-2] == "… 31 more"
+
+
+def test_the_title_of_one_type_among_several_counts_what_needs_attention_first() -> None:
+    screen = Screen(60, 20, PODS, DEPLOYMENTS)
+    screen.at_start(*(pod(f"a-{index}") for index in range(9)), *(pod(f"b-{index}", "Completed") for index in range(4)))
+    screen.at_start(pod("c", "CrashLoopBackOff"), pod("d", "Pending", age=1))
+    assert screen.wait()[0] == "PODS · 15 · 9 Running · 1 CrashLoopBackOff · 5 other"
+    screen.resize(40, 20)
+    assert screen.wait(0.2)[0] == "PODS · 15 · 1 CrashLoopBackOff"
+
+
 def test_texts_that_differ_from_row_to_row_are_not_counted() -> None:
     screen = Screen(80, 8)
     screen.at_start(*(pod(f"pod-{index:03}", f"took {index}s") for index in range(100)))
@@ -277,7 +314,7 @@ def test_a_wider_window_shows_more_and_a_narrower_one_less() -> None:
         "  db-0   1/1    Running  60m",
         "  web-0  1/1    Running  60m",
         "  web-1  1/1    Running  90s",
-        "3 pods in default · live",
+        "3 pods · 3 Running · live",
     ]
     screen.resize(80, 24)
     assert screen.wait(0.1)[1] == "  NAME    READY   STATUS    RESTARTS      AGE"

@@ -59,6 +59,15 @@ def test_a_pause_is_counted_down_with_its_reason() -> None:
     assert state(screen.wait(0.1)) == "live"
 
 
+def test_the_reason_of_a_pause_leaves_room_for_what_is_watched() -> None:
+    screen = watching(80)
+    screen.wait(37)
+    screen.tell(Notice("x", 32.0, reason="the server no longer has the events since then (410)", relist=True))
+    line = screen.wait(0.1)[-1]
+    assert line.startswith("1 pod · listing again in 32s · stale for 37s (the server no longer ")
+    assert line.endswith("…)")
+
+
 def test_a_relist_after_410_is_told_for_a_while() -> None:
     screen = watching()
     screen.tell(fault(Cause.GONE, "410 too old resource version"))
