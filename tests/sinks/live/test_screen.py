@@ -476,7 +476,7 @@ def test_nodes_are_boxes_with_a_block_for_each_pod() -> None:
         "no node yet 1  ◧",
         "",
         "✖ default/b-0  CrashLoopBackOff  on node-1",
-        "■ 3 running   ◧ 1 on its way   ✖ 1 in trouble   □ 1 comple…",
+        "■ 3 running  ◧ 1 under way  ✖ 1 in trouble  □ 1 completed",
         "6 pods, 2 nodes in default · 0 events · live",
     ]
     assert screen.style("■").fg == "green"
@@ -523,3 +523,61 @@ def test_the_grid_fits_any_terminal(columns: int, lines: int) -> None:
     if lines >= 24:
         assert any("node-077" in line for line in seen)
         assert any(line.startswith("… ") and line.endswith("more nodes") for line in seen)
+
+
+def crowd(columns: int, lines: int, pods: int, nodes: int = 3) -> Screen:
+    screen = Screen(columns, lines, PODS, NODES, output="nodes")
+    screen.at_start(*(node(f"node-{index}") for index in range(nodes)), query=NODES)
+    screen.at_start(*(pod(f"p-{index:04}", node=f"node-{index % nodes}") for index in range(pods)))
+    live(screen)
+    live(screen, NODES)
+    return screen
+
+
+@pytest.mark.parametrize(("columns", "lines", "nodes", "seen"), [(80, 24, 3, 3), (200, 50, 6, 6), (40, 10, 3, 1)])
+def test_a_node_with_more_pods_than_lines_shows_those_that_fit(columns: int, lines: int, nodes: int, seen: int) -> None:
+    shown = crowd(columns, lines, 5000, nodes).wait()
+    blocks = sum(line.count("■") for line in shown) - 1  # the legend's
+    hidden = [int(part.split()[0].replace(",", "")) for line in shown for part in line.split("… ")[1:] if "│" in line]
+    assert len(hidden) == sum(line.count("╭") for line in shown) == sum(line.count("╰") for line in shown) == seen
+    assert blocks > 20
+    if seen == nodes:
+        assert blocks + sum(hidden) == 5000
+    assert len(shown) <= lines
+
+
+def test_pods_of_two_rows_of_nodes_share_the_lines_before_a_node_is_left_out() -> None:
+    shown = crowd(80, 24, 1200, 6).wait()
+    assert sum(line.count("╭") for line in shown) == 6
+    assert shown[-1].startswith("1,200 pods, 6 nodes in default")
+
+
+def test_one_node_left_out_is_one_node() -> None:
+    assert "… 1 more node" in crowd(40, 10, 12).wait()
+
+
+def test_pods_beyond_the_last_line_move_up_once_there_is_room() -> None:
+    screen = crowd(80, 24, 90)
+    screen.wait()
+    for index in range(87):
+        screen.event("DELETED", pod(f"p-{index:04}", node=f"node-{index % 3}"))
+    lines = screen.wait(6)
+    assert [line.count("■") for line in lines[:3]] == [0, 3, 0]
+    assert lines[2].startswith("╰")
+
+
+def test_a_title_without_room_is_not_cut_amid_what_it_says() -> None:
+    assert crowd(20, 6, 6).wait()[0] == "╭ node-0 · 2 ─────╮"
+    screen = crowd(20, 6, 6)
+    screen.event("MODIFIED", node("node-1", "NotReady"), query=NODES)
+    assert screen.wait(1)[0].startswith("╭ node-1")
+
+
+def test_the_legend_names_the_dots_and_in_little_room_keeps_all_numbers() -> None:
+    screen = crowd(60, 14, 9)
+    screen.wait()
+    screen.event("DELETED", pod("p-0000"))
+    assert screen.wait(1)[-2] == "■ 8 running   · 1 gone"
+    screen.resize(20, 14)
+    assert screen.wait(0.2)[-2] == "■ 8  · 1"
+    assert screen.wait(6)[-2] == "■ 8 running"
