@@ -271,18 +271,19 @@ def _beside(boxes: Sequence[Sequence[Segment]]) -> Line:
 
 def _troubles(pods: Table, columns: int, now: float) -> list[Line]:
     """Which pods are unhealthy, the last ones first, and what their STATUS says."""
-    idents = list(islice(reversed(pods.unhealthy), TROUBLES))
-    lines: list[Line] = []
-    names = ["/".join(part for part in ident if part) for ident in idents]
-    names = [cut_middle(inert(name), max(columns // 2, 1)) for name in names]
+    entries = [pods.entries[ident] for ident in islice(reversed(pods.unhealthy), TROUBLES)]
+    words = max((width(inert(entry.verdict.word)) for entry in entries), default=0)
+    room = max(columns - words - len("✖   "), columns // 2, 1)
+    names = [cut_middle(inert("/".join(filter(None, entry.ident))), room) for entry in entries]
     longest = max(map(width, names), default=0)
-    for ident, name in zip(idents, names, strict=False):
-        entry = pods.entries[ident]
-        style = STYLES[entry.health, entry.fresh(now)]
-        node = entry.group[1]
-        where = segment(f"  on {node}" if node else "", "quiet")
+    lines: list[Line] = []
+    for entry, name in zip(entries, names, strict=True):
         mark = segment(f"{BLOCKS[entry.health][0]} ", STYLES[entry.health, False])
-        lines.append((mark, cell(name, longest + 2), segment(inert(entry.verdict.word), style), where))
+        word = segment(inert(entry.verdict.word), STYLES[entry.health, entry.fresh(now)])
+        line = (mark, cell(name, longest + 2), word)
+        node = segment(f"  on {inert(entry.group[1])}" if entry.group[1] else "", "quiet")
+        fits = sum(part.width for part in (*line, node)) <= columns
+        lines.append((*line, node) if fits else line)
     more = len(pods.unhealthy) - len(lines)
     if more:
         lines.append((segment(f"… {more:,} more in trouble", "quiet"),))

@@ -581,3 +581,17 @@ def test_the_legend_names_the_dots_and_in_little_room_keeps_all_numbers() -> Non
     screen.resize(20, 14)
     assert screen.wait(0.2)[-2] == "■ 8  · 1"
     assert screen.wait(6)[-2] == "■ 8 running"
+
+
+def test_a_pod_in_trouble_gives_up_its_node_before_its_name_and_its_name_before_what_is_wrong() -> None:
+    screen = Screen(68, 14, PODS, NODES, output="nodes")
+    screen.at_start(pod("report-6b55dccb4f-hbc6t", "ImagePullBackOff", "0/1"))
+
+    def told() -> str:
+        return next(line for line in screen.wait(0.2) if line.startswith("✖ default"))
+
+    assert told() == "✖ default/report-6b55dccb4f-hbc6t  ImagePullBackOff  on node-0"
+    screen.resize(58, 14)
+    assert told() == "✖ default/report-6b55dccb4f-hbc6t  ImagePullBackOff"
+    screen.resize(45, 14)
+    assert told() == "✖ default/rep…dccb4f-hbc6t  ImagePullBackOff"
