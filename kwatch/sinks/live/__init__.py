@@ -175,7 +175,8 @@ class LiveSink:
     def _tell(self, link: Link, signal: Signal, now: float) -> None:
         link.take(signal, now)
         if isinstance(signal, Ended) or (isinstance(signal, Notice) and not signal.reason and not signal.detail):
-            self._warning, self._warned_at = inert(signal.text), now
+            text = signal.text.removeprefix(f"{link.query}: ") if len(self._links) == 1 else signal.text
+            self._warning, self._warned_at = inert(text), now
 
     def _table(self, query: Query) -> Table:
         table = self._tables.get(query.resource)

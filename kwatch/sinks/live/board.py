@@ -6,12 +6,13 @@ is never pushed out of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from kwatch.columns import width
 from kwatch.model import Query, Resource
-from kwatch.sinks.live.layout import Look, View, counted, table_lines
+from kwatch.sinks.live.layout import DOT, Look, View, table_lines, told_counts
 from kwatch.sinks.live.model import Table
 from kwatch.sinks.live.screen import Line, Segment, clip, cut, segment
 from kwatch.sinks.live.status import Rate, State
@@ -19,11 +20,10 @@ from kwatch.text import inert
 
 LEAST_LINES = 4
 """What a table among several is worth to begin with: title, header, a row, and what the others are."""
-WORDS = 6
-"""How many different words the status line counts."""
+UNLIMITED = 1 << 30
+"""Columns for who doesn't count them."""
 ASIDE = 36
 """Columns that are kept for what is wrong, before all is told of the rows."""
-_DOT = segment(" · ", "quiet")
 
 
 def table_screen(
@@ -46,7 +46,7 @@ def table_screen(
     for place, (share, (resource, table)) in enumerate(zip(shared(wishes, room), tables.items(), strict=True)):
         blank = place < last and share >= LEAST_LINES
         if share:
-            lines.append(clip(_title(table), columns))
+            lines.append(_title(table, columns))
             lines += table_lines(table, views[resource], look, columns, share - 1 - blank, now, wall)
             lines += [()] * blank
     return [*lines[:room], status]
@@ -71,19 +71,16 @@ def shared(wishes: Sequence[int], room: int) -> list[int]:
     return shares
 
 
-def _title(table: Table) -> Line:
-    return (segment(inert(table.resource.qualified).upper(), "head"), *_counts(table, WORDS))
+def _title(table: Table, columns: int) -> Line:
+    """`PODS · 42 · 40 Running · 2 Pending`."""
+    title = [segment(inert(table.resource.qualified).upper(), "head"), DOT, segment(f"{len(table):,}", "quiet")]
+    return clip([*title, *_counts(table, columns - _width(title))], columns)
 
 
-def _counts(table: Table, most: int) -> list[Segment]:
-    """` · 42 · 40 Running · 2 Pending`."""
-    parts = [_DOT, segment(f"{len(table):,}", "quiet")]
-    words = table.words()
-    for word, count in words[:most]:
-        parts += (_DOT, counted(table, word, f"{count:,} {inert(word)}"))
-    if len(words) > most:
-        parts += (_DOT, segment(f"{sum(count for _, count in words[most:]):,} other", "quiet"))
-    return parts
+def _counts(table: Table, room: int) -> list[Segment]:
+    """` · 40 Running · 2 Pending` in so many columns."""
+    told = told_counts(table, table.words(), room - DOT.width)
+    return [DOT, *told] if told else []
 
 
 def status_line(
@@ -94,24 +91,33 @@ def status_line(
     columns -= 1
     told = [segment(cut(state.text, columns), state.style)]
     aside = state.reason or warning
-    room = columns - told[0].width - _DOT.width
-    left = _fitting(_what(tables, queries), _how_many(tables), _activity(rate, now), room - min(width(aside), ASIDE))
-    line = [*left, _DOT, *told] if left else told
-    rest = columns - sum(part.width for part in line) - 3
+    room = columns - told[0].width - DOT.width
+    what = _what(tables, queries)
+    kept = min(width(aside), ASIDE, max(room - _width(what[:1]), 0))
+    left = _fitting(what, partial(_how_many, tables), _activity(rate, now), room - kept)
+    line = [*left, DOT, *told] if left else told
+    rest = columns - _width(line) - 3
     if aside and rest > 3:
         line.append(segment(f" ({cut(aside, rest)})", "quiet"))
     return clip(line, columns)
 
 
-def _fitting(what: list[Segment], counts: list[Segment], activity: list[Segment], room: int) -> list[Segment]:
-    """As much of these as there is room for: the activity goes first, then counts from the last on."""
-    for parts in (what + counts + activity, what + counts):
-        if sum(part.width for part in parts) <= room:
-            return parts
-    while counts and sum(part.width for part in what + counts) > room:
-        counts = counts[:-2]
-    parts = what + counts
-    return parts if sum(part.width for part in parts) <= room else list(clip(parts[:1], max(room, 0)))
+def _fitting(
+    what: list[Segment], how_many: Callable[[int], list[Segment]], activity: list[Segment], room: int
+) -> list[Segment]:
+    """As much of these as there is room for: the activity goes first, then where that is, then counts."""
+    counts = how_many(UNLIMITED)
+    if _width(what + counts + activity) <= room:
+        return what + counts + activity
+    for told in (what, what[:1]):
+        counted = how_many(room - _width(told))
+        if _width(told) <= room and (counted or not counts):
+            return told + counted
+    return list(clip(what if _width(what) <= room else what[:1], max(room, 0)))
+
+
+def _width(parts: Sequence[Segment]) -> int:
+    return sum(part.width for part in parts)
 
 
 def _what(tables: Mapping[Resource, Table], queries: Sequence[Query]) -> list[Segment]:
@@ -131,12 +137,12 @@ def _noun(resource: Resource, count: int) -> str:
     return resource.singular or resource.kind.lower() if count == 1 else resource.plural
 
 
-def _how_many(tables: Mapping[Resource, Table]) -> list[Segment]:
-    return _counts(next(iter(tables.values())), WORDS)[2:] if len(tables) == 1 else []
+def _how_many(tables: Mapping[Resource, Table], room: int) -> list[Segment]:
+    return _counts(next(iter(tables.values())), room) if len(tables) == 1 else []
 
 
 def _activity(rate: Rate, now: float) -> list[Segment]:
     per_second = rate.per_second(now)
     events = f"{rate.total:,} event{'' if rate.total == 1 else 's'}"
     pace = f" · {per_second:,.0f}/s" if per_second >= 10 else f" · {per_second:.1f}/s" if per_second >= 0.1 else ""
-    return [_DOT, segment(events + pace, "quiet")]
+    return [DOT, segment(events + pace, "quiet")]

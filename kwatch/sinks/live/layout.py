@@ -60,6 +60,9 @@ STYLES: dict[tuple[Health, bool], Style] = {
 MARKS: dict[str, Style] = {"+": "new", "~": "fresh", "-": "gone", "!": "bad", "": "plain"}
 """What stands before a row, for those who don't see colours: new, changed, gone, in need of attention."""
 GUTTER = 2
+WORDS = 6
+"""How many different words are counted; the others are summed up."""
+DOT = segment(" · ", "quiet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def table_lines(
         lines.append(_row(entry, cells, shape, chosen, gap, now))
     hidden = len(table) - sum(not entry.gone for entry in entries)
     if hidden and len(lines) < room:
-        lines.append(_more(table, entries, hidden))
+        lines.append(_more(table, entries, hidden, columns))
     return [clip(line, columns) for line in lines]
 
 
@@ -207,7 +210,8 @@ def _header(chosen: dict[str, int], gap: int) -> Line:
 def _row(entry: Entry, cells: dict[str, str], shape: Shape, chosen: dict[str, int], gap: int, now: float) -> Line:
     fresh_row = entry.fresh(now)
     changed = {shape.name_of.get(index) for index in entry.fresh_cells(now)} if entry.cells else ()
-    mark = entry.mark if fresh_row else ("!" if entry.health >= Health.WARN else "")
+    fresh_mark = entry.mark if fresh_row else "~" if changed else ""
+    mark = fresh_mark or ("!" if entry.health >= Health.WARN else "")
     parts = []
     for name, size in chosen.items():
         text = cells.get(name, "")
@@ -242,23 +246,36 @@ def _line(gutter: Segment, parts: Sequence[Segment], gap: int) -> Line:
     return tuple(line)
 
 
-def _more(table: Table, shown: Sequence[Entry], hidden: int) -> Line:
+def _more(table: Table, shown: Sequence[Entry], hidden: int, columns: int) -> Line:
     """`… 312 more (all Running)`."""
     in_view = Counter(entry.verdict.word for entry in shown if not entry.gone)
     left = [(word, count - in_view[word]) for word, count in table.words() if count > in_view[word]]
-    line = [segment(f"… {hidden:,} more", "quiet")]
+    line = (segment(f"… {hidden:,} more", "quiet"),)
+    room = columns - line[0].width - len(" ()")
+    told = told_counts(table, left, room)
     if len(left) == 1 and left[0][1] == hidden:
-        word = left[0][0]
-        return (*line, segment(" (all ", "quiet"), counted(table, word, inert(word)), segment(")", "quiet"))
-    for place, (word, count) in enumerate(left[:6]):
-        line += (
-            segment(" (" if not place else " · ", "quiet"),
-            counted(table, word, f"{count:,} {inert(word)}"),
-        )
-    return (*line, segment(")" if len(left) <= 6 else " …)", "quiet")) if left else tuple(line)
+        all_of_them = _counted(table, left[0][0], f"all {inert(left[0][0])}")
+        told = [all_of_them] if all_of_them.width <= room else []
+    return (*line, segment(" (", "quiet"), *told, segment(")", "quiet")) if told else line
 
 
-def counted(table: Table, word: str, text: str) -> Segment:
+def told_counts(table: Table, words: Sequence[tuple[str, int]], room: int) -> list[Segment]:
+    """`40 Running · 2 Pending · 3 other` in so many columns; nothing where not even one has room.
+
+    What needs attention is told rather than what there is most of.
+    """
+    claims = sorted(words, key=lambda each: table.healths.get(each[0], Health.GOOD) < Health.WARN)
+    for number in range(min(len(words), WORDS), 0, -1):
+        chosen, left = claims[:number], sum(count for _, count in claims[number:])
+        parts = [_counted(table, word, f"{count:,} {inert(word)}") for word, count in words if (word, count) in chosen]
+        other = [segment(f"{left:,} other", "quiet")] * (left > 0)
+        for told in (parts + other, parts[: number == 1]):
+            if told and sum(part.width + DOT.width for part in told) - DOT.width <= room:
+                return [each for part in told for each in (DOT, part)][1:]
+    return []
+
+
+def _counted(table: Table, word: str, text: str) -> Segment:
     """A count of rows by their word, in its style; the normal is quiet."""
     style = STYLES[table.healths.get(word, Health.GOOD), False]
     return segment(text, "quiet" if style == "plain" else style)

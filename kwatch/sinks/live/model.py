@@ -57,11 +57,11 @@ class Entry:
 
     def fresh(self, now: float) -> bool:
         """Whether the row itself stands out still: new, or gone."""
-        return self.gone or (self.mark != "" and now - self.at < EMPHASIS_SECONDS)
+        return self.gone or (self.mark != "" and now < self.at + EMPHASIS_SECONDS)
 
     def fresh_cells(self, now: float) -> frozenset[int]:
         """The server's columns in which something changed of late."""
-        return frozenset(index for index, at in self.cells if now - at < EMPHASIS_SECONDS)
+        return frozenset(index for index, at in self.cells if now < at + EMPHASIS_SECONDS)
 
     def ends(self, now: float) -> float:
         """When its emphasis ends; infinity where it has none."""

@@ -21,6 +21,8 @@ from kwatch.text import inert
 
 QUIET_SECONDS = 75.0
 """Seconds without a word, even a bookmark, after which a live watch is called stale: a minute and a quarter."""
+PATIENT_SECONDS = 5.0
+"""How long nobody wonders that a server has not answered yet."""
 RELISTED_SECONDS = 10.0
 """How long it is told that a gap was closed by listing again."""
 WARNING_SECONDS = 30.0
@@ -56,6 +58,8 @@ class Link:
 
     query: Query
     phase: Phase = Phase.CONNECTING
+    asked: float = float("inf")
+    """When it was first told that there is no answer yet."""
     heard: float = float("-inf")
     heard_before: float | None = None
     """While all that was heard on a connection is that it stands: when there was a word before it."""
@@ -136,6 +140,12 @@ def _live(link: Link, now: float) -> tuple[str, Style, str]:
     return ("live · relisted", "good", relisted.strip("()")) if relisted else ("live", "good", "")
 
 
+def _connecting(link: Link, now: float) -> tuple[str, Style, str]:
+    link.asked = min(link.asked, now)
+    waited = now - link.asked
+    return f"connecting for {human_duration(int(waited))}" if waited >= PATIENT_SECONDS else "connecting", "busy", ""
+
+
 def _listing(link: Link, now: float) -> tuple[str, Style, str]:
     about = f" of about {link.listed + link.remaining:,}" if link.remaining else ""
     return f"listing {inert(link.query.resource.plural)}: {link.listed:,}{about}", "busy", ""
@@ -150,7 +160,7 @@ def _waiting(link: Link, now: float) -> tuple[str, Style, str]:
 _TOLD: dict[Phase, Callable[[Link, float], tuple[str, Style, str]]] = {
     Phase.LIVE: _live,
     Phase.LISTED: lambda link, now: ("listed", "busy", ""),
-    Phase.CONNECTING: lambda link, now: ("connecting", "busy", ""),
+    Phase.CONNECTING: _connecting,
     Phase.LISTING: _listing,
     Phase.WAITING: _waiting,
     Phase.FAILED: lambda link, now: ("given up", "bad", link.reason),

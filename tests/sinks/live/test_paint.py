@@ -32,6 +32,7 @@ def test_a_changed_cell_costs_its_own_bytes_and_little_more() -> None:
 def test_an_age_costs_a_dozen_bytes_a_second_and_touches_nothing_else() -> None:
     screen = Screen()
     screen.at_start(pod("old", age=90_000 * 3), pod("young", age=20))
+    screen.tell(Connected("1"))
     screen.wait()
     for written in screen.bytes_of(10):
         assert len(written) <= 24

@@ -67,6 +67,19 @@ def test_a_row_deleted_and_made_again_is_a_new_one() -> None:
     assert screen.wait(6)[2].startswith("  web-0   0/1     Pending")
 
 
+def test_cells_that_stand_out_longer_than_their_new_row_does_have_a_mark() -> None:
+    screen = three(color=True)
+    screen.wait()
+    screen.event("ADDED", pod("new-0", "Pending", "0/1", age=0))
+    screen.wait(2)
+    screen.event("MODIFIED", pod("new-0", age=0))
+    assert screen.wait(0.5)[2][0] == "+"
+    assert screen.wait(1)[2][0] == "~"
+    assert screen.style("1/1").fg == "default"
+    assert screen.terminal.buffer[2][10].fg == "cyan"
+    assert screen.wait(2)[2][0] == " "
+
+
 def test_colours_say_what_is_wrong_what_is_new_and_what_is_gone() -> None:
     screen = three(color=True)
     screen.wait()
@@ -213,6 +226,43 @@ def test_the_table_stays_in_place_at_any_height(height: int, count: int) -> None
         assert last[0].startswith("  NAME")
 
 
+def test_what_needs_attention_is_counted_even_where_not_all_counts_fit() -> None:
+    screen = Screen(80, 24)
+    screen.at_start(*(pod(f"ok-{index}") for index in range(8)), pod("x", "CrashLoopBackOff"))
+    screen.at_start(*(pod(f"done-{index}", "Completed") for index in range(3)))
+    screen.at_start(*(pod(f"busy-{index}", "ContainerCreating", age=1) for index in range(2)))
+    live(screen)
+    assert screen.wait()[-1] == "14 pods in default · 8 Running · 1 CrashLoopBackOff · 5 other · live"
+    screen.resize(50, 24)
+    assert screen.wait(0.2)[-1] == "14 pods in default · 1 CrashLoopBackOff · live"
+    screen.resize(40, 24)
+    assert screen.wait(0.2)[-1] == "14 pods · 1 CrashLoopBackOff · live"
+    screen.resize(30, 24)
+    assert screen.wait(0.2)[-1] == "14 pods in default · live"
+
+
+def test_counts_are_told_whole_or_not_at_all() -> None:
+    screen = Screen(38, 6)
+    screen.at_start(*(pod(f"pod-{index:03}", "ImagePullBackOff") for index in range(3)))
+    screen.at_start(*(pod(f"{name}-{index:03}", "Completed") for name in "xyz" for index in range(10)), pod("q"))
+    assert screen.wait()[-2] == "… 31 more (30 Completed · 1 Running)"
+    screen.resize(36, 6)
+    assert screen.wait(0.2)[-2] == "… 31 more (30 Completed · 1 other)"
+    screen.resize(30, 6)
+    assert screen.wait(0.2)[-2] == "… 31 more (30 Completed)"
+    screen.resize(20, 6)
+    assert screen.wait(0.2)[-2] == "… 31 more"
+
+
+def test_the_title_of_one_type_among_several_counts_what_needs_attention_first() -> None:
+    screen = Screen(60, 20, PODS, DEPLOYMENTS)
+    screen.at_start(*(pod(f"a-{index}") for index in range(9)), *(pod(f"b-{index}", "Completed") for index in range(4)))
+    screen.at_start(pod("c", "CrashLoopBackOff"), pod("d", "Pending", age=1))
+    assert screen.wait()[0] == "PODS · 15 · 9 Running · 1 CrashLoopBackOff · 5 other"
+    screen.resize(40, 20)
+    assert screen.wait(0.2)[0] == "PODS · 15 · 1 CrashLoopBackOff"
+
+
 def test_texts_that_differ_from_row_to_row_are_not_counted() -> None:
     screen = Screen(80, 8)
     screen.at_start(*(pod(f"pod-{index:03}", f"took {index}s") for index in range(100)))
@@ -264,7 +314,7 @@ def test_a_wider_window_shows_more_and_a_narrower_one_less() -> None:
         "  db-0   1/1    Running  60m",
         "  web-0  1/1    Running  60m",
         "  web-1  1/1    Running  90s",
-        "3 pods in default · live",
+        "3 pods · 3 Running · live",
     ]
     screen.resize(80, 24)
     assert screen.wait(0.1)[1] == "  NAME    READY   STATUS    RESTARTS      AGE"
@@ -426,7 +476,7 @@ def test_nodes_are_boxes_with_a_block_for_each_pod() -> None:
         "no node yet 1  ◧",
         "",
         "✖ default/b-0  CrashLoopBackOff  on node-1",
-        "■ 3 running   ◧ 1 on its way   ✖ 1 in trouble   □ 1 comple…",
+        "■ 3 running  ◧ 1 under way  ✖ 1 in trouble  □ 1 completed",
         "6 pods, 2 nodes in default · 0 events · live",
     ]
     assert screen.style("■").fg == "green"
@@ -473,3 +523,75 @@ def test_the_grid_fits_any_terminal(columns: int, lines: int) -> None:
     if lines >= 24:
         assert any("node-077" in line for line in seen)
         assert any(line.startswith("… ") and line.endswith("more nodes") for line in seen)
+
+
+def crowd(columns: int, lines: int, pods: int, nodes: int = 3) -> Screen:
+    screen = Screen(columns, lines, PODS, NODES, output="nodes")
+    screen.at_start(*(node(f"node-{index}") for index in range(nodes)), query=NODES)
+    screen.at_start(*(pod(f"p-{index:04}", node=f"node-{index % nodes}") for index in range(pods)))
+    live(screen)
+    live(screen, NODES)
+    return screen
+
+
+@pytest.mark.parametrize(("columns", "lines", "nodes", "seen"), [(80, 24, 3, 3), (200, 50, 6, 6), (40, 10, 3, 1)])
+def test_a_node_with_more_pods_than_lines_shows_those_that_fit(columns: int, lines: int, nodes: int, seen: int) -> None:
+    shown = crowd(columns, lines, 5000, nodes).wait()
+    blocks = sum(line.count("■") for line in shown) - 1  # the legend's
+    hidden = [int(part.split()[0].replace(",", "")) for line in shown for part in line.split("… ")[1:] if "│" in line]
+    assert len(hidden) == sum(line.count("╭") for line in shown) == sum(line.count("╰") for line in shown) == seen
+    assert blocks > 20
+    if seen == nodes:
+        assert blocks + sum(hidden) == 5000
+    assert len(shown) <= lines
+
+
+def test_pods_of_two_rows_of_nodes_share_the_lines_before_a_node_is_left_out() -> None:
+    shown = crowd(80, 24, 1200, 6).wait()
+    assert sum(line.count("╭") for line in shown) == 6
+    assert shown[-1].startswith("1,200 pods, 6 nodes in default")
+
+
+def test_one_node_left_out_is_one_node() -> None:
+    assert "… 1 more node" in crowd(40, 10, 12).wait()
+
+
+def test_pods_beyond_the_last_line_move_up_once_there_is_room() -> None:
+    screen = crowd(80, 24, 90)
+    screen.wait()
+    for index in range(87):
+        screen.event("DELETED", pod(f"p-{index:04}", node=f"node-{index % 3}"))
+    lines = screen.wait(6)
+    assert [line.count("■") for line in lines[:3]] == [0, 3, 0]
+    assert lines[2].startswith("╰")
+
+
+def test_a_title_without_room_is_not_cut_amid_what_it_says() -> None:
+    assert crowd(20, 6, 6).wait()[0] == "╭ node-0 · 2 ─────╮"
+    screen = crowd(20, 6, 6)
+    screen.event("MODIFIED", node("node-1", "NotReady"), query=NODES)
+    assert screen.wait(1)[0].startswith("╭ node-1")
+
+
+def test_the_legend_names_the_dots_and_in_little_room_keeps_all_numbers() -> None:
+    screen = crowd(60, 14, 9)
+    screen.wait()
+    screen.event("DELETED", pod("p-0000"))
+    assert screen.wait(1)[-2] == "■ 8 running   · 1 gone"
+    screen.resize(20, 14)
+    assert screen.wait(0.2)[-2] == "■ 8  · 1"
+    assert screen.wait(6)[-2] == "■ 8 running"
+
+
+def test_a_pod_in_trouble_gives_up_its_node_before_its_name_and_its_name_before_what_is_wrong() -> None:
+    screen = Screen(68, 14, PODS, NODES, output="nodes")
+    screen.at_start(pod("report-6b55dccb4f-hbc6t", "ImagePullBackOff", "0/1"))
+
+    def told() -> str:
+        return next(line for line in screen.wait(0.2) if line.startswith("✖ default"))
+
+    assert told() == "✖ default/report-6b55dccb4f-hbc6t  ImagePullBackOff  on node-0"
+    screen.resize(58, 14)
+    assert told() == "✖ default/report-6b55dccb4f-hbc6t  ImagePullBackOff"
+    screen.resize(45, 14)
+    assert told() == "✖ default/rep…dccb4f-hbc6t  ImagePullBackOff"

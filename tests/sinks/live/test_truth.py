@@ -40,6 +40,24 @@ def test_before_anything_is_known_it_says_so() -> None:
     assert Screen(80, 5).wait() == ["0 pods in default · 0 events · connecting"]
 
 
+def test_a_server_that_does_not_answer_is_waited_for_in_sight() -> None:
+    screen = Screen(80, 5)
+    screen.wait()
+    assert state(screen.wait(4.9)) == "connecting"
+    assert state(screen.wait(7.1)) == "connecting for 12s"
+    screen.tell(Synced("5", 0, True))
+    screen.tell(Connected("5"))
+    assert state(screen.wait(0.1)) == "live"
+
+
+def test_what_is_said_of_the_only_watch_does_not_name_it_again() -> None:
+    screen = Screen(80, 5)
+    screen.tell(Synced("5", 9, True))
+    screen.tell(Connected("5"))
+    screen.tell(Notice("pods in default: none of 9 objects passes --where 'A=b'; waiting for one that does"))
+    assert state(screen.wait()) == "live (none of 9 objects passes --where 'A=b'; …)"
+
+
 def test_a_long_list_shows_its_progress() -> None:
     screen = Screen(80, 5)
     screen.tell(Listed(12_500, 37_500))
@@ -57,6 +75,15 @@ def test_a_pause_is_counted_down_with_its_reason() -> None:
     assert state(screen.wait(2)) == "reconnecting · stale for 11s (connection lost (reset by peer))"
     screen.tell(Connected("5"))
     assert state(screen.wait(0.1)) == "live"
+
+
+def test_the_reason_of_a_pause_leaves_room_for_what_is_watched() -> None:
+    screen = watching(80)
+    screen.wait(37)
+    screen.tell(Notice("x", 32.0, reason="the server no longer has the events since then (410)", relist=True))
+    line = screen.wait(0.1)[-1]
+    assert line.startswith("1 pod · listing again in 32s · stale for 37s (the server no longer ")
+    assert line.endswith("…)")
 
 
 def test_a_relist_after_410_is_told_for_a_while() -> None:
