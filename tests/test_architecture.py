@@ -36,6 +36,7 @@ LAYERS = {
     "kwatch.vitals": 1,
     "kwatch.watcher": 2,
     "kwatch.pump": 3,
+    "kwatch.selection": 3,
     "kwatch.conditions": 4,
     "kwatch.export": 4,
     "kwatch.metrics": 4,
