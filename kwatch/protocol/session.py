@@ -332,7 +332,9 @@ class WatchSession:
             self._signals.append(Notice(text, delay, False, verdict.unanswered, reason, relist, cause))
         text = f"{self._query}: {cause}{detail}, fault {rule.faults or 'none'}: {verdict.move.name} {when}"
         notice = Notice(text, delay, detail=True)
-        self._signals.append(notice if rule.words else notice._replace(reason=verdict.detail, relist=relist, cause=cause))
+        if not rule.words:
+            notice = notice._replace(reason=verdict.detail, relist=relist, cause=cause)
+        self._signals.append(notice)
         if verdict.cause is Cause.NO_STREAM:
             self._stream_list = False
         if verdict.move is Move.RELIST or (self._listing and not self._token):
