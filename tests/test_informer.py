@@ -398,3 +398,21 @@ def test_without_a_handler_the_log_says_why_it_gave_up(server: Server, caplog: p
     with pytest.raises(kwatch.Forbidden):
         kwatch.Informer("cm", server=server.url).start().join(SECONDS)
     assert "an informer gave up" in caplog.text
+
+
+def test_handlers_that_are_removed_are_told_of_nothing_more_not_even_of_the_same_list(
+    cluster: Cluster, server: Server
+) -> None:
+    for name in ("a", "b", "c"):
+        cluster.create("configmaps", thing(name))
+    heard: list[str] = []
+
+    def once(one: dict[str, Any]) -> None:
+        heard.append(one["metadata"]["name"])
+        registration.remove()
+
+    informer = kwatch.Informer("cm", server=server.url)
+    registration = informer.add_handler(add=once)
+    with informer:
+        assert informer.wait_for_sync(SECONDS)
+    assert heard == ["a"]
