@@ -1,7 +1,8 @@
 """kwatch: watch a Kubernetes cluster change, and act on it from a script.
 
-From Python: `watch` iterates over events, `Informer` keeps a store and calls handlers, `connect` says where the cluster
-is; what goes wrong is a `KwatchError`. They are imported when they are first used: `import kwatch` alone is cheap.
+From Python: `watch` iterates over events, `Informer` keeps a store and calls handlers, `wait` waits for conditions,
+`connect` says where the cluster is; what goes wrong is a `KwatchError`. They are imported when they are first used:
+`import kwatch` alone is cheap.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kwatch.api import Event, Watch, connect, watch
+    from kwatch.awaiting import WaitFailed, WaitTimeout, wait
     from kwatch.cluster.kubeconfig import Connection
+    from kwatch.conditions.verdict import Culprit, Outcome
+    from kwatch.conditions.wait import Result
     from kwatch.errors import (
         ApiError,
         ConfigError,
@@ -35,6 +39,7 @@ __all__ = [
     "ApiError",
     "ConfigError",
     "Connection",
+    "Culprit",
     "Event",
     "Forbidden",
     "GaveUp",
@@ -43,21 +48,29 @@ __all__ = [
     "Lifecycle",
     "NotFound",
     "ObjectStore",
+    "Outcome",
     "ProtocolError",
     "Registration",
     "Resource",
+    "Result",
     "TimedOut",
     "TransportError",
     "Unauthorized",
     "UsageError",
+    "WaitFailed",
+    "WaitTimeout",
     "Watch",
     "connect",
+    "wait",
     "watch",
 ]
 
 _HOMES = {
     "kwatch.api": ("Event", "Watch", "connect", "watch"),
+    "kwatch.awaiting": ("WaitFailed", "WaitTimeout", "wait"),
     "kwatch.cluster.kubeconfig": ("Connection",),
+    "kwatch.conditions.verdict": ("Culprit", "Outcome"),
+    "kwatch.conditions.wait": ("Result",),
     "kwatch.informer": ("Informer", "ObjectStore", "Registration"),
     "kwatch.lifecycle": ("Lifecycle",),
     "kwatch.model": ("Resource",),

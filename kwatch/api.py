@@ -10,7 +10,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
@@ -212,7 +211,7 @@ def watch(
     subscription = Subscription(
         select(type, names, namespace, all_namespaces, label_selector, field_selector),
         connected(connection, kubeconfig, context, server),
-        partial(ObjectForm, managed_fields=show_managed_fields, secrets=show_secrets),
+        lambda query: ObjectForm(managed_fields=show_managed_fields, secrets=show_secrets),
         limits,
         chunk_size,
         watch_list,

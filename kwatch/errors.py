@@ -45,6 +45,8 @@ class TimeIsUp(KwatchError):
 class TimedOut(KwatchError, TimeoutError):
     """The time that a program allowed passed first."""
 
+    exit_code = ExitCode.TIMED_OUT
+
 
 class GaveUp(KwatchError):
     """A watch failed as many times in a row as a program allowed."""

@@ -53,7 +53,7 @@ class Subscription:
 
     selection: Selection
     connection: Connection
-    form: Callable[[], Form]
+    form: Callable[[Query], Form]
     limits: Limits = field(default_factory=Limits)
     chunk_size: int = PAGE_SIZE
     watch_list: bool = False
@@ -103,7 +103,7 @@ class Feed:
             self.queries, self._catalog = self._resolve()
         except KwatchError as error:
             self.stop()
-            raise self._fit(error) from error.__cause__
+            raise self.fit(error) from error.__cause__
 
     def start(self) -> None:
         """Begin to watch, unless it was stopped meanwhile."""
@@ -115,19 +115,40 @@ class Feed:
             self._pump.__enter__()
 
     def take(self, seconds: float) -> Batch | None:
-        """What a watch found, waiting for it at most so long. Raises what ends a watch that can't go on."""
+        """What a watch found, waiting for it at most so long. Raises what ends a watch that can't go on, unless it was
+        added: then that is the batch's failure."""
         if self._failure:
             raise self._failure
         pump = self._pump
         batch = pump.take(seconds) if pump else None
         if batch is None or self._stopped:
             return None
-        if batch.failure:
+        if batch.failure and batch.query in self.queries:
             self._failed(batch.failure)
             return None
         self._heard = self._heard or any(not isinstance(signal, Notice) for signal in batch.signals)
         now = time.monotonic()
         return batch._replace(signals=[self._noted(batch.query, signal, now) for signal in batch.signals])
+
+    def add(self, query: Query) -> None:
+        """Watch one more, whatever becomes of it."""
+        with self._lock:
+            if self._pump and not self._stopped:
+                self._failures[query] = Failures(None)
+                self._pump.add(query)
+
+    def drop(self, query: Query) -> None:
+        """Watch one that was added no longer."""
+        with self._lock:
+            if self._pump and not self._stopped:
+                self._pump.drop(query)
+
+    def fit(self, error: KwatchError) -> KwatchError:
+        """The error, its text without a credential."""
+        error.args = (self._inert(str(error)),)
+        if isinstance(error, TransportError):
+            error.detail = self._inert(error.detail)
+        return error
 
     def stop(self) -> None:
         """End the watches and await their threads' end, for half a second at most."""
@@ -148,10 +169,10 @@ class Feed:
         wanted, limits = self._subscription, self._subscription.limits
         session = WatchSession(
             query,
-            wanted.form(),
+            wanted.form(query),
             page_size=wanted.chunk_size,
             stream_list=wanted.watch_list,
-            patient=wanted.patient,
+            patient=wanted.patient or query not in self.queries,
             relist_interval=limits.relist_interval or float("inf"),
             idle_timeout=limits.idle_timeout or float("inf"),
         )
@@ -174,7 +195,7 @@ class Feed:
             raise failure
         absent = isinstance(failure, NotFound) and failure.code == HTTPStatus.NOT_FOUND
         if not absent or self._heard or len(self.queries) > 1 or not self._catalog.distrust():
-            raise self._fit(failure) from failure.__cause__
+            raise self.fit(failure) from failure.__cause__
         self._log(Notice(f"{failure}; asking the server anew", detail=True))
         assert self._pump is not None
         self._pump.stop()
@@ -187,10 +208,3 @@ class Feed:
 
     def _inert(self, text: str) -> str:
         return one_line(masked(text, [self._subscription.connection]))
-
-    def _fit(self, error: KwatchError) -> KwatchError:
-        """The error, its text without a credential."""
-        error.args = (self._inert(str(error)),)
-        if isinstance(error, TransportError):
-            error.detail = self._inert(error.detail)
-        return error

@@ -222,7 +222,7 @@ class Informer:
         self._selection = select(type, names, namespace, all_namespaces, label_selector, field_selector)
         self._connected = partial(connected, connection, kubeconfig, context, server)
         self._owns_connection = connection is None
-        self._form = partial(SharedForm, managed_fields=show_managed_fields, secrets=show_secrets)
+        self._form = lambda query: SharedForm(managed_fields=show_managed_fields, secrets=show_secrets)
         self._limits = Limits(max_failures, relist_interval, idle_timeout)
         self._chunk_size = chunk_size
         self._watch_list = watch_list
@@ -231,7 +231,7 @@ class Informer:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._settled = threading.Event()
-        self._unsynced: set[Query] = set()
+        self._unsynced = 0
         self._added: SimpleQueue[Registration] = SimpleQueue()
         self._registrations: list[Registration] = []
         self._synced = False
@@ -281,7 +281,7 @@ class Informer:
         if len({query.resource for query in feed.queries}) > 1:
             feed.stop()
             raise UsageError(f'"{self._selection.type}" are several types; an informer follows one')
-        self._unsynced = set(feed.queries)
+        self._unsynced = len(feed.queries)
         self._thread = threading.Thread(target=self._run, args=(feed,), name=f"informer {feed.queries[0]}", daemon=True)
         self._thread.start()
         return self
@@ -385,8 +385,8 @@ class Informer:
                 registration._changed(signal, query.resource)
         for step in lifecycle(query, signal):
             self._tell(step)
-        if isinstance(signal, Synced):
-            self._unsynced.discard(query)
+        if isinstance(signal, Synced) and signal.first:
+            self._unsynced -= 1
             if not self._unsynced:
                 self._synced = True
                 self._settled.set()

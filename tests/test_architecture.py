@@ -44,6 +44,7 @@ LAYERS = {
     "kwatch.conditions": 4,
     "kwatch.export": 4,
     "kwatch.metrics": 4,
+    "kwatch.awaiting": 4,
     "kwatch.sinks": 4,
     "kwatch.sandbox": 4,
     "kwatch.app": 5,

@@ -45,8 +45,8 @@ def run(example: str, home: Path) -> str:
     return done.stdout
 
 
-def test_the_readme_has_three_examples_for_programs() -> None:
-    assert len(EXAMPLES) == 3
+def test_the_readme_has_four_examples_for_programs() -> None:
+    assert len(EXAMPLES) == 4
 
 
 def test_the_example_of_events_prints_them(home: Path) -> None:
@@ -62,8 +62,12 @@ def test_the_example_of_an_informer_reads_its_store(home: Path) -> None:
     assert any(line.startswith("list") for line in lines)
 
 
+def test_the_example_of_a_wait_says_what_is_met(home: Path) -> None:
+    assert run(EXAMPLES[2], home) == 'deployment.apps/web deployment "web" successfully rolled out\n'
+
+
 def test_the_example_of_an_error_prints_it(home: Path) -> None:
-    assert run(EXAMPLES[2], home).startswith('the server doesn\'t have a resource type "nosuch"')
+    assert run(EXAMPLES[3], home).startswith('the server doesn\'t have a resource type "nosuch"')
 
 
 def test_what_the_section_names_is_public() -> None:
