@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import variables
 from scripted import ScriptedServer
 
 import kwatch
@@ -152,3 +157,22 @@ def test_what_cannot_be_waited_for_is_an_error_at_once(server: Server) -> None:
     server.forbid("list", "configmaps")
     with pytest.raises(kwatch.Forbidden):
         kwatch.wait("cm/a", for_="create", server=server.url)
+
+
+def test_not_even_a_connect_that_hangs_holds_it_up(tmp_path: Path) -> None:
+    code = (
+        "import kwatch, sys, time; started = time.monotonic()\n"
+        "try: kwatch.wait('widgets.example.com/a', for_='create', server=sys.argv[1], timeout=0.3)\n"
+        "except kwatch.WaitTimeout: print(time.monotonic() - started)\n"
+    )
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)  # nobody accepts, and the queue is full
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        command = [sys.executable, "-c", code, url]
+        run = subprocess.run(command, env=variables(tmp_path), capture_output=True, text=True, timeout=30, check=True)
+    assert 0.3 <= float(run.stdout) < 3
