@@ -42,6 +42,16 @@ class TimeIsUp(KwatchError):
     """The time for the run passed before its watch began: it ended as asked."""
 
 
+class TimedOut(KwatchError, TimeoutError):
+    """The time that a program allowed passed first."""
+
+    exit_code = ExitCode.TIMED_OUT
+
+
+class GaveUp(KwatchError):
+    """A watch failed as many times in a row as a program allowed."""
+
+
 class ConfigError(KwatchError):
     """A kubeconfig or a credential that can't be read or doesn't fit together."""
 

@@ -193,6 +193,7 @@ class Notice(NamedTuple):
 
     `unanswered` is the error with which a watch would have ended that never got an answer, were it not for the others.
     Of a fault, `reason` is the part of the text that says what happened, and `relist` whether a list is to heal it.
+    `cause` names the `Cause` (`protocol/decisions.py`) for which an exchange ended; each end has one notice with it.
     """
 
     text: str
@@ -201,6 +202,7 @@ class Notice(NamedTuple):
     unanswered: Exception | None = None
     reason: str = ""
     relist: bool = False
+    cause: str = ""
 
 
 class Ended(NamedTuple):

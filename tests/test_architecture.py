@@ -26,6 +26,7 @@ LAYERS = {
     "kwatch.yamltext": 1,
     "kwatch.jsonpath": 1,
     "kwatch.printing": 1,
+    "kwatch.lifecycle": 1,
     "kwatch.retry": 1,
     "kwatch.stages": 1,
     "kwatch.store": 1,
@@ -35,10 +36,15 @@ LAYERS = {
     "kwatch.transport": 2,
     "kwatch.vitals": 1,
     "kwatch.watcher": 2,
+    "kwatch.api": 3,
+    "kwatch.feed": 3,
+    "kwatch.informer": 3,
     "kwatch.pump": 3,
+    "kwatch.selection": 3,
     "kwatch.conditions": 4,
     "kwatch.export": 4,
     "kwatch.metrics": 4,
+    "kwatch.awaiting": 4,
     "kwatch.sinks": 4,
     "kwatch.sandbox": 4,
     "kwatch.app": 5,
@@ -65,7 +71,16 @@ ALLOWED = {
     "requests": {"kwatch.transport", "kwatch.cluster"},
     "urllib3": {"kwatch.transport", "kwatch.cluster"},
     "yaml": {"kwatch.cluster", "kwatch.sinks"},
-    "threading": {"kwatch.pump", "kwatch.sandbox", "kwatch.cli", "kwatch.cluster", "kwatch.export", "kwatch.metrics"},
+    "threading": {
+        "kwatch.pump",
+        "kwatch.feed",
+        "kwatch.informer",
+        "kwatch.sandbox",
+        "kwatch.cli",
+        "kwatch.cluster",
+        "kwatch.export",
+        "kwatch.metrics",
+    },
     "tabulate": {"kwatch.app"},
     "prometheus_client": {"kwatch.metrics"},
     "sqlite3": {"kwatch.export"},
@@ -104,7 +119,20 @@ def home(module: str) -> str:
 MODULES = modules()
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
+FACADE = "kwatch"
+"""The package itself names what programs use of it, from above, and imports it only when it is asked for."""
+
+
+def test_the_package_itself_imports_nothing_but_for_type_checkers() -> None:
+    at_once = [node for node in MODULES[FACADE].body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert {name.partition(".")[0] for name in imports(ast.Module(at_once, []))} == {
+        "__future__",
+        "importlib",
+        "typing",
+    }
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {FACADE}))
 def test_imports_point_down(module: str) -> None:
     layer = LAYERS[home(module)]
     inside = {home(name) for name in imports(MODULES[module]) if name.startswith("kwatch.")}

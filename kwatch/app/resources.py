@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kwatch.app.sources import catalog
 from kwatch.app.voice import Voice
 from kwatch.cluster.cache import cache_folder
 from kwatch.cluster.discovery import Discovery
@@ -13,6 +12,7 @@ from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
 from kwatch.cluster.resources import preferred
 from kwatch.errors import ApiError, ExitCode, UsageError
 from kwatch.model import Environment, Notice, Resource
+from kwatch.selection import catalog
 from kwatch.text import one_line
 
 GAP = 3

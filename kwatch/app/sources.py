@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
-from kwatch.cluster.cache import Cache, cache_folder
+from kwatch.cluster.cache import cache_folder
 from kwatch.cluster.catalog import Catalog, resolve_types
-from kwatch.cluster.documents import Documents
 from kwatch.cluster.kubeconfig import Connection, kubeconfig, resolve
 from kwatch.errors import ApiError, ConfigError, NotFound, ProtocolError, TransportError, UsageError
 from kwatch.events import selectors
 from kwatch.model import Batch, Environment, Notice, Query, Resource
-from kwatch.pump import RealClock
+from kwatch.selection import Selection, catalog, queries
 
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False, singular="node")
 
@@ -34,15 +31,6 @@ def connections(options: Options, env: Environment, voice: Voice) -> list[Connec
                 raise
             voice.say(f"error: {error}")
     return found
-
-
-@contextlib.contextmanager
-def catalog(
-    connection: Connection, folder: Path | None, ends: float, tell: Callable[[Notice], None]
-) -> Iterator[Catalog]:
-    """What the server of `connection` serves, kept in `folder`; asked for, if need be, until `ends` at the latest."""
-    with Documents(connection, RealClock(), ends, tell) as documents:
-        yield Catalog(documents.get, Cache(folder, connection, tell), tell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +60,7 @@ def sources(
         try:
             with catalog(connection, folder, ends, tell) as types:
                 subject, narrowed = _narrowed(options, types)
-                for query in _queries(narrowed, connection, types):
+                for query in queries(narrowed, connection, types):
                     named = replace(query, cluster=connection.context) if several else query
                     found.connections[named], found.catalogs[named] = connection, types
                     if subject:
@@ -114,31 +102,22 @@ class Outdated:
         return ()
 
 
-def _queries(options: Options, connection: Connection, types: Catalog) -> list[Query]:
-    """One for each name in each namespace, or one for all; of each type."""
-    wanted = _what(options, types)
-    if any(name for _, name in wanted) and (options.label_selector or options.field_selector):
-        raise UsageError("a selector and a name exclude each other; leave out -l and --field-selector, or the name")
-    named = tuple(dict.fromkeys(options.namespaces)) or (connection.namespace or "default",)
-    for namespace in named:
-        if namespace in (".", "..") or set(namespace) & set("/%"):  # as kubectl: it would be another path
-            raise UsageError(f'"{namespace}" can\'t be a namespace: it may not be . or .. nor hold / or %')
-    if options.all_namespaces and any(name and resource.namespaced for resource, name in wanted):
-        raise UsageError("a resource can't be watched by name across all namespaces; leave out -A or the name")
-    return [
-        Query(resource, namespace, name, options.label_selector, options.field_selector, shard=options.shard)
-        for resource, name in dict.fromkeys(wanted)
-        for namespace in (named if resource.namespaced and not options.all_namespaces else ("",))
-    ]
-
-
-def _narrowed(options: Options, types: Catalog) -> tuple[Resource | None, Options]:
-    """For `kwatch events`: what the events are to be about, and the options with the selectors for that."""
+def _narrowed(options: Options, types: Catalog) -> tuple[Resource | None, Selection]:
+    """What is selected; for `kwatch events`, what they are to be about, and the selectors for that."""
+    selection = Selection(
+        options.type,
+        options.names,
+        options.namespaces,
+        options.all_namespaces,
+        options.label_selector,
+        options.field_selector,
+        options.shard,
+    )
     if options.events is None:
-        return None, options
+        return None, selection
     subject, name = _subject(options.events.subject, types) if options.events.subject else (None, "")
     fields = selectors(subject, name, options.events.types)
-    return subject, replace(options, field_selector=",".join(filter(None, [options.field_selector, *fields])))
+    return subject, replace(selection, field_selector=",".join(filter(None, [options.field_selector, *fields])))
 
 
 def _subject(text: str, types: Catalog) -> tuple[Resource, str]:
@@ -151,19 +130,3 @@ def _subject(text: str, types: Catalog) -> tuple[Resource, str]:
     if len(found) != 1:  # a category
         raise usage
     return found[0], name
-
-
-def _what(options: Options, types: Catalog) -> list[tuple[Resource, str]]:
-    """The types, each with a name or "", meant by `TYPE[,TYPE...]`, `TYPE[,TYPE...] NAME...` or `TYPE/NAME...`."""
-    words = (options.type, *options.names)
-    usage = UsageError(f'"{" ".join(words)}": give TYPE, TYPE NAME... or TYPE/NAME...')
-    if "/" in options.type:
-        pairs = [word.split("/") for word in words]
-        if any(len(pair) != 2 or "" in pair or "," in pair[0] for pair in pairs):
-            raise usage
-    else:
-        pairs = [[kind, name] for kind in options.type.split(",") for name in options.names or ("",)]
-        if any(not kind or "/" in name for kind, name in pairs) or "" in options.names:
-            raise usage
-    resources = {kind: resolve_types(kind, types) for kind in dict.fromkeys(kind for kind, _ in pairs)}
-    return [(resource, name) for kind, name in pairs for resource in resources[kind]]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 
 from kwatch.app.progress import ProgressLine
-from kwatch.cluster import proxies
 from kwatch.cluster.kubeconfig import Connection
+from kwatch.cluster.masking import masked
 from kwatch.model import Environment, Notice
 from kwatch.text import one_line
 
@@ -48,20 +47,4 @@ class Voice:
 
     def fit(self, text: str) -> str:
         """`text` on one line, inert, credentials masked."""
-        for secret in (secret for connection in self._kept for secret in _secrets(connection)):
-            text = text.replace(secret, "<redacted>")
-        return one_line(text)
-
-
-def _secrets(connection: Connection) -> list[str]:
-    """The credentials as they may be repeated by a server or a proxy, longest first; what is too short is left out."""
-    found = proxies.secrets(connection.proxy) + [value for _, value in connection.headers]
-    found += [
-        pair.partition("=")[2] for name, value in connection.headers if name == "Cookie" for pair in value.split("; ")
-    ]
-    for header in connection.credentials.given():
-        scheme, _, value = header.partition(" ")
-        found.append(value)
-        if scheme == "Basic":
-            found.append(base64.b64decode(value).decode(errors="replace").partition(":")[2])
-    return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)
+        return one_line(masked(text, self._kept))

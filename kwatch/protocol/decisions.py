@@ -13,6 +13,7 @@ class Cause(Enum):
     """Why an exchange ended, or had to."""
 
     ENDED = auto()
+    DUE = auto()
     SHORT = auto()
     SILENT = auto()
     CUT = auto()
@@ -73,6 +74,7 @@ _NOW, _ONCE, _BACKOFF, _SERVER = Pace.NOW, Pace.ONCE, Pace.BACKOFF, Pace.SERVER
 DECISIONS = {
     #                         faults      first    then     pace    relist_at  words
     Cause.ENDED: Rule(        "",         _RESUME, _RESUME, _NOW,     0, ""),
+    Cause.DUE: Rule(          "",         _RELIST, _RELIST, _NOW,     0, ""),
     Cause.SHORT: Rule(        "16 23",    _RESUME, _RESUME, _BACKOFF, 3, "the server closed the watch at once"),
     Cause.SILENT: Rule(       "17",       _RELIST, _RELIST, _ONCE,    0, "no word from the server, no bookmark even"),
     Cause.CUT: Rule(          "1 5 8 9 31", _RESUME, _RESUME, _BACKOFF, 0, "connection lost"),

@@ -118,6 +118,20 @@ class ObjectForm:
         return Item(_key(metadata), str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), document)
 
 
+class SharedForm(ObjectForm):
+    """Whole objects, of which the store keeps the very documents that it handed on: each is decoded once at most."""
+
+    def pack(self, state: Document) -> Any:
+        """The document, its bytes copied (see ObjectForm)."""
+        state.encoded = super().pack(state)
+        return state
+
+    def unpack(self, packed: Any) -> Document:
+        """The document."""
+        document: Document = packed
+        return document
+
+
 class TableForm:
     """The server's table rows. One instance a watch: it remembers the columns, which only some frames carry."""
 

@@ -8,6 +8,7 @@ handled event or a bookmark, and of nothing else.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from kwatch.errors import (
@@ -92,9 +93,13 @@ class WatchSession:
         stream_list: bool = False,
         patient: bool = False,
         kept: Kept = NOTHING,
+        relist_interval: float = float("inf"),
+        idle_timeout: float = float("inf"),
     ) -> None:
         """`stream_list` asks for what exists as a stream (sendInitialEvents) where the server has it; `page_size` 0 is
-        a list in one piece; `patient` goes on trying where a server can't be reached at the start: it is one of many.
+        a list in one piece; `patient` goes on trying where a server can't be reached at the start: it is one of many;
+        `relist_interval` lists again so many seconds after the last list, `idle_timeout` gives a connection up after so
+        many seconds without a byte.
 
         `kept` is what an earlier watch left: this one goes on from its checkpoint, and hands on what changed since.
         """
@@ -104,6 +109,10 @@ class WatchSession:
         self._page_size = page_size
         self._stream_list = stream_list
         self._patient = patient
+        self._relist_interval = relist_interval
+        self._idle_timeout = idle_timeout
+        self._list_due: float | None = None
+        self._until_due = False
         self._signals: list[Signal] = []
         self._resume, self._listing, self._synced = kept.checkpoint
         self._watching = False
@@ -154,7 +163,7 @@ class WatchSession:
             return self._initial_request(delay, renew)
         if self._listing:
             return self._list_request(delay, renew)
-        return self._watch_request(delay, chance, renew)
+        return self._watch_request(delay, now + delay, chance, renew)
 
     def receive_page(self, body: bytes) -> None:
         """A 200 answer to a list, whole."""
@@ -218,7 +227,9 @@ class WatchSession:
         """
         if self._verdict or (cause is Cause.ENDED and not self._watching):
             return
-        if cause is Cause.ENDED and self._lines.unfinished:  # fault 5
+        if self._until_due and cause in (Cause.ENDED, Cause.OVERDUE) and duration >= self._seconds - SHORT:
+            cause, detail = Cause.DUE, ""
+        elif cause is Cause.ENDED and self._lines.unfinished:  # fault 5
             cause, detail = Cause.CUT, "amid an event"
         elif self._listing and self._stream_list and cause in (Cause.ENDED, Cause.OVERDUE):
             cause = Cause.NO_STREAM
@@ -235,6 +246,7 @@ class WatchSession:
         self._signals += self._store.end_list(initial=not self._synced)
         self._resume = version
         self._listing = False
+        self._list_due = None
         self._signals.append(Synced(version, len(self._store), not self._synced, self._form.columns))
         self._synced = True
 
@@ -312,14 +324,17 @@ class WatchSession:
         rule = DECISIONS[verdict.cause]
         detail = f" ({verdict.detail})" if verdict.detail else ""
         when = f"in {delay:.1f}s" if delay else "now"
+        relist, cause = verdict.move is Move.RELIST or self._listing, verdict.cause.name
         if rule.words:
             version = f" {self._resume}" if verdict.cause in _AT_A_VERSION and self._resume else ""
-            relist = verdict.move is Move.RELIST or self._listing
             reason, plan = f"{rule.words}{version}{detail}", "listing again" if relist else "resuming"
             text = f"{self._query}: {reason}; {plan} {when}"
-            self._signals.append(Notice(text, delay, reason=reason, relist=relist, unanswered=verdict.unanswered))
-        decision = f"{verdict.cause.name}{detail}, fault {rule.faults or 'none'}: {verdict.move.name} {when}"
-        self._signals.append(Notice(f"{self._query}: {decision}", delay, detail=True))
+            self._signals.append(Notice(text, delay, False, verdict.unanswered, reason, relist, cause))
+        text = f"{self._query}: {cause}{detail}, fault {rule.faults or 'none'}: {verdict.move.name} {when}"
+        notice = Notice(text, delay, detail=True)
+        if not rule.words:
+            notice = notice._replace(reason=verdict.detail, relist=relist, cause=cause)
+        self._signals.append(notice)
         if verdict.cause is Cause.NO_STREAM:
             self._stream_list = False
         if verdict.move is Move.RELIST or (self._listing and not self._token):
@@ -369,11 +384,11 @@ class WatchSession:
         limit = WATCH_SECONDS[1] + GRACE
         return Request("watch", self._query.path, self._form.accept, parameters, delay, INITIAL_SECONDS, limit, renew)
 
-    def _watch_request(self, delay: float, chance: float, renew: bool) -> Request:
+    def _watch_request(self, delay: float, starts: float, chance: float, renew: bool) -> Request:
         self._watching = True
         self._lines, self._heard, self._started_at = LineDecoder(), False, self._resume
         low, high = WATCH_SECONDS
-        self._seconds = seconds = int(low + (high - low) * chance)
+        self._seconds = seconds = self._until_list(starts, int(low + (high - low) * chance))
         parameters = {
             **self._query.selectors,
             **self._form.parameters,
@@ -383,7 +398,16 @@ class WatchSession:
             "timeoutSeconds": str(seconds),
         }
         limit = seconds + GRACE
-        return Request("watch", self._query.path, self._form.accept, parameters, delay, limit, limit, renew)
+        silence = min(limit, self._idle_timeout)
+        return Request("watch", self._query.path, self._form.accept, parameters, delay, silence, limit, renew)
+
+    def _until_list(self, starts: float, seconds: int) -> int:
+        """The seconds that a watch which `starts` then may take, of `seconds`: it ends where the next list is due."""
+        if self._list_due is None:
+            self._list_due = starts + self._relist_interval
+        left = max(self._list_due - starts, 1.0)
+        self._until_due = left < seconds
+        return math.ceil(left) if self._until_due else seconds
 
 
 def _unreadable(error: Exception) -> str:

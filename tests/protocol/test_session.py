@@ -676,3 +676,58 @@ def test_what_was_left_amid_a_list_begins_with_a_list(listed_before: bool) -> No
     assert second.changes == [("ADDED", "b", "21")]
     [change] = [one for one in second.signals if isinstance(one, Change)]
     assert change.initial is not listed_before
+
+
+# What a program may ask for
+
+
+def driven(**options: float) -> Driver:
+    """A driver of a session with these options, after its first list."""
+    driver = Driver(None, version="")
+    driver.session = WatchSession(PODS, ObjectForm(), **options)
+    driver.ask()
+    driver.page(listing(10))
+    return driver
+
+
+def test_a_list_is_made_again_when_it_is_due_and_nothing_is_said_of_it() -> None:
+    driver = driven(relist_interval=700)
+    assert driver.request.parameters["timeoutSeconds"] == "450"
+    driver.data(event("ADDED", thing("a", 11)))
+    driver.now += 450
+    watch = driver.end(Cause.ENDED, 450)
+    assert (watch.verb, watch.parameters["timeoutSeconds"]) == ("watch", "250")
+    driver.now += 250
+    relist = driver.end(Cause.ENDED, 250)
+    assert (relist.verb, relist.delay, driver.notices) == ("list", 0, [])
+    watch = driver.page(listing(12, thing("a", 11)))
+    assert watch.parameters["timeoutSeconds"] == "450"
+
+
+@pytest.mark.parametrize("cause", [Cause.ENDED, Cause.OVERDUE])
+def test_a_list_is_due_though_the_last_watch_before_it_brought_nothing_or_never_ended(cause: Cause) -> None:
+    driver = driven(relist_interval=0.5)
+    assert driver.request.parameters["timeoutSeconds"] == "1"
+    assert driver.end(cause, 31 if cause is Cause.OVERDUE else 1).verb == "list"
+    assert driver.notices == []
+
+
+def test_a_watch_that_breaks_before_the_list_is_due_is_resumed() -> None:
+    driver = driven(relist_interval=100)
+    assert driver.end(Cause.OVERDUE, 60).verb == "watch"
+    assert "the server fell silent" in driver.notices[0]
+
+
+def test_an_idle_timeout_bounds_the_silence_of_a_watch_and_not_its_length() -> None:
+    driver = driven(idle_timeout=90)
+    assert (driver.request.silence, driver.request.deadline) == (90, 480)
+
+
+def test_each_end_of_an_exchange_has_one_notice_that_names_its_cause() -> None:
+    driver = Driver(None, version=10)
+    driver.data(event("ADDED", thing("a", 11)))
+    driver.end(Cause.ENDED, 300)
+    driver.end(Cause.CUT)
+    driver.status(410)
+    told = [one for one in driver.signals if isinstance(one, Notice) and one.cause]
+    assert [(one.cause, one.relist) for one in told] == [("ENDED", False), ("CUT", False), ("GONE", True)]

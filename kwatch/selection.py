@@ -1,0 +1,73 @@
+"""What to watch on one cluster: `TYPE... NAME...` and namespaces as queries, for the command and for programs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kwatch.cluster.cache import Cache
+from kwatch.cluster.catalog import Catalog, resolve_types
+from kwatch.cluster.documents import Documents
+from kwatch.cluster.kubeconfig import Connection
+from kwatch.errors import UsageError
+from kwatch.model import Notice, Query, Resource
+from kwatch.pump import RealClock
+from kwatch.shards import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The words as they are typed: `type` may be `po,deploy` or `deploy/web`; no namespace is the connection's."""
+
+    type: str
+    names: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    all_namespaces: bool = False
+    label_selector: str = ""
+    field_selector: str = ""
+    shard: Shard | None = None
+
+
+@contextlib.contextmanager
+def catalog(
+    connection: Connection, folder: Path | None, ends: float, tell: Callable[[Notice], None]
+) -> Iterator[Catalog]:
+    """What the server of `connection` serves, kept in `folder`; asked for, if need be, until `ends` at the latest."""
+    with Documents(connection, RealClock(), ends, tell) as documents:
+        yield Catalog(documents.get, Cache(folder, connection, tell), tell)
+
+
+def queries(selection: Selection, connection: Connection, types: Catalog) -> list[Query]:
+    """One for each name in each namespace, or one for all; of each type. Raises UsageError, and as `resolve_types`."""
+    wanted = _what(selection, types)
+    if any(name for _, name in wanted) and (selection.label_selector or selection.field_selector):
+        raise UsageError("a selector and a name exclude each other; leave out -l and --field-selector, or the name")
+    named = tuple(dict.fromkeys(selection.namespaces)) or (connection.namespace or "default",)
+    for namespace in named:
+        if namespace in (".", "..") or set(namespace) & set("/%"):  # as kubectl: it would be another path
+            raise UsageError(f'"{namespace}" can\'t be a namespace: it may not be . or .. nor hold / or %')
+    if selection.all_namespaces and any(name and resource.namespaced for resource, name in wanted):
+        raise UsageError("a resource can't be watched by name across all namespaces; leave out -A or the name")
+    return [
+        Query(resource, namespace, name, selection.label_selector, selection.field_selector, shard=selection.shard)
+        for resource, name in dict.fromkeys(wanted)
+        for namespace in (named if resource.namespaced and not selection.all_namespaces else ("",))
+    ]
+
+
+def _what(selection: Selection, types: Catalog) -> list[tuple[Resource, str]]:
+    """The types, each with a name or "", meant by `TYPE[,TYPE...]`, `TYPE[,TYPE...] NAME...` or `TYPE/NAME...`."""
+    words = (selection.type, *selection.names)
+    usage = UsageError(f'"{" ".join(words)}": give TYPE, TYPE NAME... or TYPE/NAME...')
+    if "/" in selection.type:
+        pairs = [word.split("/") for word in words]
+        if any(len(pair) != 2 or "" in pair or "," in pair[0] for pair in pairs):
+            raise usage
+    else:
+        pairs = [[kind, name] for kind in selection.type.split(",") for name in selection.names or ("",)]
+        if any(not kind or "/" in name for kind, name in pairs) or "" in selection.names:
+            raise usage
+    resources = {kind: resolve_types(kind, types) for kind in dict.fromkeys(kind for kind, _ in pairs)}
+    return [(resource, name) for kind, name in pairs for resource in resources[kind]]
