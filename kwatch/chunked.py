@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from http.client import HTTPResponse, IncompleteRead
 
-READ_SIZE = 65536
+READ_SIZE = 524288
 MAX_LINE = 65536
 """Bytes that a chunk's size with its extensions, or a trailer, may have, as in http.client."""
 
