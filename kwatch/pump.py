@@ -129,9 +129,10 @@ class Pump:
         for watcher in self._watchers.values():
             watcher.stop()
         deadline = time.monotonic() + JOIN_SECONDS
-        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
+        while (alive := [thread for thread in self._threads if thread.is_alive()]) and time.monotonic() < deadline:
             with contextlib.suppress(queue.Empty):  # a reader may be blocked on the full queue
-                self._queue.get(timeout=0.005)
+                self._queue.get_nowait()
+            alive[0].join(0.005)
 
     def _prepare(self, query: Query) -> threading.Thread:
         watcher = self._watchers[query] = self._make_watcher(query, self._clock)

@@ -19,7 +19,6 @@ from kwatch.app.exporting import PerFile, exporting
 from kwatch.app.judging import Until, ends_of, left
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import EventOptions, Options
-from kwatch.app.resources import Listing, list_resources
 from kwatch.app.sources import NODES, Outdated, Sources, connections, sources
 from kwatch.app.voice import Voice
 from kwatch.app.waiting import WaitOptions, wait
@@ -40,6 +39,7 @@ from kwatch.watcher import Watcher
 
 if TYPE_CHECKING:
     from kwatch.app.replaying import ReplayOptions
+    from kwatch.app.resources import Listing
     from kwatch.export import Export
     from kwatch.sorting import Order
 
@@ -106,6 +106,8 @@ def run_sandbox(port: int, scenario: str, scenario_options: Mapping[str, float],
 
 def run_resources(listing: Listing, env: Environment) -> ExitCode:
     """What the cluster can watch, as a table or as names."""
+    from kwatch.app.resources import list_resources
+
     return _ended(lambda voice: list_resources(listing, env, voice), env)
 
 

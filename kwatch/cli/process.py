@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import select
-import shutil
 import signal
 import stat
 import sys
@@ -136,6 +135,8 @@ def _size() -> os.terminal_size:
         size = os.get_terminal_size(1)
         if size.columns and size.lines:
             return size
+    import shutil
+
     return shutil.get_terminal_size()
 
 
