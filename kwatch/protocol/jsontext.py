@@ -66,6 +66,23 @@ def _encode_deep(value: Any) -> bytes:
     return "".join(texts).encode()
 
 
+def packed(value: Any) -> bytes | None:
+    """`value` as JSON that `unpacked` turns into the same again; None where orjson has no such JSON: for big integers,
+    lone surrogates and what it writes as null (a number that is too large for a float)."""
+    try:
+        encoded = orjson.dumps(value)
+    except TypeError:
+        return None
+    if b"null" in encoded and orjson.loads(encoded) != value:
+        return None
+    return bytes(memoryview(encoded))  # copied: orjson's own bytes carry the room that it worked in
+
+
+def unpacked(packed: bytes) -> Any:
+    """What `packed` was made of."""
+    return orjson.loads(packed)
+
+
 def changed_by_decoding(encoded: bytes, source: str) -> bool:
     """Whether `encoded`, made from `source` by `decode` and `encode`, may have lost the digits of a big integer.
 
