@@ -7,6 +7,7 @@ session is the same for both. https://kubernetes.io/docs/reference/using-api/api
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
@@ -277,7 +278,13 @@ def _column(definition: Any) -> Column:
 
 
 def _key(metadata: Mapping[str, Any]) -> Key:
-    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+    return _shared(str(metadata.get("namespace") or "")), str(metadata.get("name") or "")
+
+
+@lru_cache(maxsize=1024)
+def _shared(text: str) -> str:
+    """One string for all that are equal: a namespace stands in each of its objects' keys."""
+    return text
 
 
 def _metadata(value: Any) -> dict[str, Any]:

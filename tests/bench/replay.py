@@ -219,7 +219,6 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 64
 
-
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is none."""
         if not isinstance(sys.exc_info()[1], OSError):
