@@ -35,12 +35,14 @@ class Cost:
     peak: float
     printed: int = 0
     lines: int = 0
+    growth: float = 0.0
+    """Resident memory at the end by that at half time."""
 
 
 def middle(costs: Sequence[Cost]) -> Cost:
     """The medians."""
     each = {name: median(getattr(cost, name) for cost in costs) for name in ("cpu", "wall", "peak")}
-    return Cost(**each, printed=costs[0].printed, lines=costs[0].lines)
+    return Cost(**each, printed=costs[0].printed, lines=costs[0].lines, growth=costs[0].growth)
 
 
 class Bench:
@@ -81,26 +83,27 @@ class Bench:
         with out.open("wb") as stdout, err.open("wb") as stderr:
             started = time.monotonic()
             process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=self.variables)
-            peak, code, usage = _ended(process.pid, started + LIMIT)
+            memory, code, usage = _ended(process.pid, started + LIMIT)
             wall = time.monotonic() - started
         process.returncode = code
         if code not in codes:
             raise Failed(f"{' '.join(command)} ended with {code}: {err.read_text()[-500:]}")
         printed, lines = _size(out)
         out.unlink()
-        return Cost(usage.ru_utime + usage.ru_stime, wall, peak, printed, lines)
+        peak, growth = max(memory, default=0.0), memory[-1] / memory[len(memory) // 2] if memory else 0.0
+        return Cost(usage.ru_utime + usage.ru_stime, wall, peak, printed, lines, growth)
 
 
-def _ended(pid: int, deadline: float) -> tuple[float, int, os.struct_rusage]:
-    """Wait for it; its peak in MiB, exit code and usage. The kernel's own peak would count the parent's memory."""
-    peak = 0.0
+def _ended(pid: int, deadline: float) -> tuple[list[float], int, os.struct_rusage]:
+    """Wait for it; its memory in MiB all along, exit code and usage. The kernel's own peak has the parent's in it."""
+    memory = []
     while True:
         ended, status, usage = os.wait4(pid, os.WNOHANG)
         if ended:
-            return peak, os.waitstatus_to_exitcode(status), usage
+            return memory, os.waitstatus_to_exitcode(status), usage
         with contextlib.suppress(OSError, IndexError):
-            memory = Path(f"/proc/{pid}/status").read_text()
-            peak = int(memory.partition("VmHWM:")[2].split()[0]) / 1024
+            text = Path(f"/proc/{pid}/status").read_text()
+            memory.append(int(text.partition("VmRSS:")[2].split()[0]) / 1024)
         if time.monotonic() > deadline:
             os.kill(pid, 9)
         time.sleep(POLL)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 _TIME = "2026-11-21T22:34:21Z"
 _UNICODE = "héllo 漢字 🚀 Ω"
 _PLAIN = "hello pod of the fleet"
+_FIELD = 'k:{{"name":"SETTING_{}"}}'
 _MARKS = {"@name@": b"%(name)s", "@uid@": b"%(uid)s", "@ip@": b"%(ip)s", "@node@": b"%(node)s"}
 _NUMBERS = {'"@version@"': b'"%(version)d"', '"@restarts@"': b"%(restarts)d", '"@cell@"': b'"%(restarts)d"'}
 
@@ -83,7 +84,7 @@ def _object(size: int, is_unicode: bool) -> bytes:
     while size - len(_json(pod)) > 400:
         number = len(spec)
         spec.append({"name": f"SETTING_{number}", "value": f"postgres://db-{number}.svc.cluster.local:5432/orders"})
-        entries['k:{"name":"SETTING_%d"}' % number] = {".": {}, "f:name": {}, "f:value": {}}
+        entries[_FIELD.format(number)] = {".": {}, "f:name": {}, "f:value": {}}
     pod["metadata"]["annotations"]["padding"] = "x" * max(size - len(_json(pod)) - 20, 0)
     return _template(pod)
 
@@ -93,7 +94,7 @@ def _row(size: int, is_unicode: bool) -> bytes:
     metadata = json.loads(_json(_pod(is_unicode)))["metadata"]
     fields = metadata["managedFields"][0]["fieldsV1"]["f:spec"]
     while size // 3 - len(_json(metadata["managedFields"])) > 60:
-        fields['k:{"name":"SETTING_%d"}' % len(fields)] = {".": {}, "f:name": {}, "f:value": {}}
+        fields[_FIELD.format(len(fields))] = {".": {}, "f:name": {}, "f:value": {}}
     cells = ["@name@", "1/1", "Running", "@cell@", "4d", "@ip@", "@node@", "<none>", "<none>"]
     partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
     return _template({"cells": cells, "object": partial})

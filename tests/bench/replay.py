@@ -1,9 +1,9 @@
 """An API server of Pods that only replays: what it sends is made before it is asked, so that the client is measured.
 
 A process of its own: `python replay.py` prints its port and serves until its stdin closes. The first part of a path
-says what there is, as `Load` has it: `/objects=1000,events=50000,size=3000/api/v1/pods`. A watch from the list's version
-gets all events and a clean end; one from any later version is forbidden, which ends every client. `POST` on the load
-makes its streams ready. The last load alone is kept.
+says what there is, as `Load` has it: `/objects=1000,events=50000,size=3000,every=0/api/v1/pods`. A watch from the
+list's version gets all events and a clean end; one from a later version is forbidden, which ends every client. `POST`
+on the load makes its streams ready. The last load alone is kept.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ KEEP = 400_000_000
 class Load:
     """What a server has: so many Pods of so many bytes, and the events that follow the list.
 
-    `every`: milliseconds between two events, each then with the time it was sent (its annotation `padding`).
+    `every`: milliseconds between two events. Each, and the list's first Pod, then has an annotation `sent`: the time on
+    the monotonic clock, in nanoseconds.
     """
 
     objects: int = 1000
@@ -170,7 +171,8 @@ class Handler(BaseHTTPRequestHandler):
         elif not path.endswith("/pods"):
             self._answer(json.dumps({**FORBIDDEN, "code": 404, "reason": "NotFound"}).encode(), 404)
         elif query.get("watch", "0").lower() not in ("1", "true"):
-            self._answer(self._of(load).page(int(query.get("continue", 0)), int(query.get("limit", 0)), table=table))
+            page = self._of(load).page(int(query.get("continue", 0)), int(query.get("limit", 0)), table=table)
+            self._answer(_stamped(page) if load.every else page)
         elif query.get("resourceVersion", str(load.version)) not in ("", "0", str(load.version)):
             self._answer(json.dumps({**FORBIDDEN, "code": 403}).encode(), 403)
         else:
@@ -192,7 +194,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Sent", str(time.monotonic_ns()))
         self.end_headers()
         self.wfile.write(body)
 
@@ -205,12 +206,17 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(block)
 
     def _timed(self, load: Load) -> Iterator[bytes]:
-        """One event at a time, each with the nanoseconds of the monotonic clock at which it is sent."""
+        """One event at a time."""
         for pod in load.changed():
             time.sleep(load.every / 1000)
-            line = pods.event(pod, load.size).replace(b'"padding":"', b'"sent":"%d","padding":"' % time.monotonic_ns())
+            line = _stamped(pods.event(pod, load.size))
             yield b"%x\r\n%s\r\n" % (len(line), line)
         yield b"0\r\n\r\n"
+
+
+def _stamped(body: bytes) -> bytes:
+    """With the time in the annotations of the first Pod."""
+    return body.replace(b'"padding":"', b'"sent":"%d","padding":"' % time.monotonic_ns(), 1)
 
 
 class Server(socketserver.ThreadingTCPServer):
