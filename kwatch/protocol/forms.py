@@ -14,7 +14,16 @@ from typing import Any, NamedTuple, Protocol
 from kwatch.errors import MalformedFrame
 from kwatch.model import Column, Key, Resource, Row
 from kwatch.protocol.frames import Frame, Page
-from kwatch.protocol.jsontext import changed_by_decoding, decode, decode_exactly, encode, packed, unpacked
+from kwatch.protocol.jsontext import (
+    changed_by_decoding,
+    decode,
+    decode_exactly,
+    encode,
+    has_big_integer,
+    packed,
+    suspicious,
+    unpacked,
+)
 from kwatch.shards import Shard
 from kwatch.text import brief
 
@@ -93,7 +102,7 @@ class ObjectForm:
     def of_page(self, page: Page) -> Iterable[Item]:
         """The list's items; those of a typed list carry no kind and apiVersion, so they get the list's."""
         items = self._items(page.body)
-        if any(changed_by_decoding(item.state.encoded, page.source) for item in items):
+        if any(suspicious(item.state.encoded) for item in items) and has_big_integer(page.source):
             return self._items(decode_exactly(page.source))
         return items
 
@@ -213,7 +222,7 @@ class FullForm(TableForm):
     def of_page(self, page: Page) -> Iterable[Item]:
         """The same of a list's page."""
         items = list(super().of_page(page))
-        if any(changed_by_decoding(item.state.encoded, page.source) for item in items):
+        if any(suspicious(item.state.encoded) for item in items) and has_big_integer(page.source):
             return super().of_page(page._replace(body=decode_exactly(page.source)))
         return items
 
