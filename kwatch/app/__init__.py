@@ -25,7 +25,6 @@ from kwatch.app.waiting import WaitOptions, wait
 from kwatch.cluster.exec import end_plugins
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, TimeIsUp, UsageError
-from kwatch.filters import Filter, OfTypes
 from kwatch.model import Change, Clock, Environment, Key, Notice, Query
 from kwatch.protocol.forms import Document, Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
@@ -294,6 +293,8 @@ def _stages(options: Options, wanted: Sources, sink: Sink, export: Export | None
             stages.append(events.Folded(_known(queries, export)))
         stages.append(events.EventRows(_now, wanted.subjects, rows=rows))
     if options.wheres or options.name_patterns:
+        from kwatch.filters import Filter
+
         shown = [query for query in queries if options.sink.output != "nodes" or query.resource != NODES]
         stages.append(Only(Filter(shown, options.wheres, options.name_patterns, _now), shown))
     order = _order(options, queries)
@@ -301,6 +302,8 @@ def _stages(options: Options, wanted: Sources, sink: Sink, export: Export | None
     if waits and not options.export.state:  # what is committed as handed on can't be held back
         stages.append(Opening(queries, order))
     if options.types:
+        from kwatch.filters import OfTypes
+
         stages.append(OfTypes(options.types))
     return stages
 
