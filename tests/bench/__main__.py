@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("build/bench"), help="folder for bench.json and growth.svg")
     given = parser.parse_args()
     runs = given.runs or (1 if given.quick else 5)
-    results: dict[str, Any] = {"machine": machine(), "runs": runs}
+    results: dict[str, Any] = {"machine": machine(), "runs": runs, "targets": []}
     for name, value in results["machine"].items():
         print(f"{name}: {value}")
 
@@ -93,10 +93,10 @@ def main() -> None:
         for name, case in plan(bench, runs, given.quick, say).items():
             if re.search(given.only, name):
                 results[name] = case()
+                results["targets"] = report.targets(results)
                 print(f"\n{name}\n\n{report.table(results[name])}", flush=True)
-    results["targets"] = report.targets(results)
-    print(f"\nTargets\n\n{report.table(results['targets'])}")
-    report.write(results, given.output)
+                report.write(results, given.output)  # what there is by now: a run takes its time
+    print(f"\ntargets\n\n{report.table(results['targets'])}")
 
 
 if __name__ == "__main__":
