@@ -9,6 +9,7 @@ OLDEST := $(firstword $(foreach python,python3.10 $(PYTHON),$(shell $(python) -c
 MINUTES ?= 10
 EVENTS ?= 1000000
 LIVES ?= 320
+STREAM ?= 50000
 
 .PHONY: help demo test soak soak-export kills bench bench-quick bench-live floors lint format clean
 
@@ -38,9 +39,9 @@ kills: $(VENV)/.dev  ## an export killed LIVES=320 times at its writes, syncs, r
 	@echo 'Killing exports, $(LIVES) times in each test.'
 	KWATCH_TEST_LIVES=$(LIVES) $(BIN)/python -m pytest -q -s -n 0 tests/export/test_crashes.py
 
-bench: $(MEASURED)/.kwatch  ## what kwatch costs, beside kubectl, the Python clients and a bare loop: about 20 minutes
+bench: $(MEASURED)/.kwatch  ## what kwatch costs, beside kubectl, the Python clients and a bare loop; STREAM=50000 events
 	@echo 'Measuring; a machine that does nothing else gives the best figures.'
-	$(MEASURED)/bin/python tests/bench
+	$(MEASURED)/bin/python tests/bench --events $(STREAM) --output tests/bench/results
 
 bench-quick: $(MEASURED)/.kwatch  ## the same with a tenth of the events, one run each
 	$(MEASURED)/bin/python tests/bench --quick

@@ -25,9 +25,9 @@ from measure import Bench
 from replay import Load
 
 
-def plan(bench: Bench, runs: int, quick: bool, say: cases.Say) -> dict[str, Callable[[], list[cases.Row]]]:
+def plan(bench: Bench, runs: int, events: int, quick: bool, say: cases.Say) -> dict[str, Callable[[], list[cases.Row]]]:
     """The cases by name, in the order in which they run."""
-    few, events, objects = min(runs, 3), 5000 if quick else 50_000, 5000 if quick else 50_000
+    few, objects = max(runs // 2, 1), 5000 if quick else 50_000
     small, large = Load(1000, events, 3000), Load(1000, events // 5, 10_000)
     listed = Load(objects, 1, 3000)
     found = {
@@ -78,11 +78,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the events, one run each")
     parser.add_argument("--runs", type=int, default=0, help="runs of each program, of which the median counts")
+    parser.add_argument("--events", type=int, default=0, help="events of a stream; 50,000, or 5,000 if quick")
     parser.add_argument("--only", default="", metavar="REGEX", help="the cases to run")
     parser.add_argument("--output", type=Path, default=Path("build/bench"), help="folder for bench.json and growth.svg")
     given = parser.parse_args()
-    runs = given.runs or (1 if given.quick else 5)
-    results: dict[str, Any] = {"machine": machine(), "runs": runs, "targets": []}
+    runs, events = given.runs or (1 if given.quick else 5), given.events or (5000 if given.quick else 50_000)
+    results: dict[str, Any] = {"machine": machine(), "runs": runs, "events": events, "targets": []}
     for name, value in results["machine"].items():
         print(f"{name}: {value}")
 
@@ -90,7 +91,7 @@ def main() -> None:
         print(f"  {text}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="kwatch-bench-") as home, Bench(Path(home)).serving() as bench:
-        for name, case in plan(bench, runs, given.quick, say).items():
+        for name, case in plan(bench, runs, events, given.quick, say).items():
             if re.search(given.only, name):
                 results[name] = case()
                 results["targets"] = report.targets(results)

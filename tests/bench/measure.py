@@ -18,7 +18,7 @@ from replay import Load
 HERE = Path(__file__).parent
 POLL = 0.005
 """Seconds between two looks at the memory of a process."""
-LIMIT = 300
+LIMIT = 900
 """Seconds after which a run is stopped and is an error."""
 
 
