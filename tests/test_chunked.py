@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Peer, ScriptedServer, chunk, head
 
@@ -19,6 +19,7 @@ END = b"0\r\n\r\n"
 ends = st.sampled_from([END, b"0;last\r\n\r\n", b"000\r\nX-Sum: 1\r\nX-Other: 2\r\n\r\n"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), ends, st.lists(st.integers(0), max_size=12))
 def test_the_content_does_not_depend_on_where_the_reads_end(parts: list[bytes], end: bytes, cuts: list[int]) -> None:
     stream = b"".join(map(chunk, parts)) + end

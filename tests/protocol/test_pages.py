@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import body, names
 
@@ -35,6 +35,7 @@ def compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 
+@settings(deadline=None)
 @given(items, inner)
 def test_items_decoded_one_by_one_are_those_of_the_page_decoded_as_a_whole(listed: list[Any], more: Any) -> None:
     for value in (
@@ -95,6 +96,7 @@ cells = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(cells, st.dictionaries(st.text(max_size=3), st.text(max_size=3)))
 def test_a_row_that_was_kept_is_the_row_again(values: list[Any], labels: dict[str, str]) -> None:
     form = TableForm()
