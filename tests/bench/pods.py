@@ -14,6 +14,8 @@ _TIME = "2026-11-21T22:34:21Z"
 _UNICODE = "héllo 漢字 🚀 Ω"
 _PLAIN = "hello pod of the fleet"
 _FIELD = 'k:{{"name":"SETTING_{}"}}'
+_SETTING, _ENTRY = 160, 70
+"""Bytes, at the most, of one more setting of a Pod with its managedFields, and of the latter alone."""
 _MARKS = {"@name@": b"%(name)s", "@uid@": b"%(uid)s", "@ip@": b"%(ip)s", "@node@": b"%(node)s"}
 _NUMBERS = {'"@version@"': b'"%(version)d"', '"@restarts@"': b"%(restarts)d", '"@cell@"': b'"%(restarts)d"'}
 
@@ -81,8 +83,7 @@ def table_event(pod: Pod, size: int, *, columns: bool, kind: bytes = b"MODIFIED"
 def _object(size: int, is_unicode: bool) -> bytes:
     pod = _pod(is_unicode)
     spec, entries = pod["spec"]["containers"][0]["env"], pod["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]
-    while size - len(_json(pod)) > 400:
-        number = len(spec)
+    for number in range(max(size - len(_json(pod)) - 200, 0) // _SETTING):
         spec.append({"name": f"SETTING_{number}", "value": f"postgres://db-{number}.svc.cluster.local:5432/orders"})
         entries[_FIELD.format(number)] = {".": {}, "f:name": {}, "f:value": {}}
     pod["metadata"]["annotations"]["padding"] = "x" * max(size - len(_json(pod)) - 20, 0)
@@ -93,8 +94,8 @@ def _object(size: int, is_unicode: bool) -> bytes:
 def _row(size: int, is_unicode: bool) -> bytes:
     metadata = json.loads(_json(_pod(is_unicode)))["metadata"]
     fields = metadata["managedFields"][0]["fieldsV1"]["f:spec"]
-    while size // 3 - len(_json(metadata["managedFields"])) > 60:
-        fields[_FIELD.format(len(fields))] = {".": {}, "f:name": {}, "f:value": {}}
+    for number in range(max(size // 3 - len(_json(metadata["managedFields"])), 0) // _ENTRY):
+        fields[_FIELD.format(number)] = {".": {}, "f:name": {}, "f:value": {}}
     cells = ["@name@", "1/1", "Running", "@cell@", "4d", "@ip@", "@node@", "<none>", "<none>"]
     partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
     return _template({"cells": cells, "object": partial})
