@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FLOORS := .venv-floors
+MEASURED := .venv-bench
 OLDEST := $(firstword $(foreach python,python3.10 $(PYTHON),$(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
 MINUTES ?= 10
 EVENTS ?= 1000000
 LIVES ?= 320
+STREAM ?= 50000
 
-.PHONY: help demo test soak soak-export kills bench-live floors lint format clean
+.PHONY: help demo test soak soak-export kills bench bench-quick bench-live floors lint format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +39,13 @@ kills: $(VENV)/.dev  ## an export killed LIVES=320 times at its writes, syncs, r
 	@echo 'Killing exports, $(LIVES) times in each test.'
 	KWATCH_TEST_LIVES=$(LIVES) $(BIN)/python -m pytest -q -s -n 0 tests/export/test_crashes.py
 
+bench: $(MEASURED)/.kwatch  ## what kwatch costs, beside kubectl, the Python clients and a bare loop; STREAM=50000 events
+	@echo 'Measuring; a machine that does nothing else gives the best figures.'
+	$(MEASURED)/bin/python tests/bench --events $(STREAM) --output tests/bench/results
+
+bench-quick: $(MEASURED)/.kwatch  ## the same with a tenth of the events, one run each
+	$(MEASURED)/bin/python tests/bench --quick
+
 bench-live: $(VENV)/.dev  ## what the live table costs, beside kubectl
 	$(BIN)/python tests/bench/live.py
 
@@ -57,7 +66,7 @@ format: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff format .
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(FLOORS) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(FLOORS) $(MEASURED) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.kwatch: setup.cfg
 	@echo 'Setting up $(VENV) with kwatch.'
@@ -69,4 +78,11 @@ $(VENV)/.kwatch: setup.cfg
 $(VENV)/.dev: $(VENV)/.kwatch
 	@echo 'Adding the tools for tests and checks to $(VENV).'
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# Not editable: the finder of an editable install would be a third of what `kwatch --version` takes.
+$(MEASURED)/.kwatch: setup.cfg $(shell find kwatch -name '*.py')
+	@echo 'Setting up $(MEASURED) with kwatch and its peers.'
+	@test -d $(MEASURED) || $(PYTHON) -m venv $(MEASURED)
+	$(MEASURED)/bin/python -m pip install --quiet '.[bench]'
 	@touch $@

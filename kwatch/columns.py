@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from wcwidth import wcswidth, wcwidth
-
 from kwatch.gotext import printed
 from kwatch.model import Column, Row
 from kwatch.text import inert, one_line
@@ -161,7 +159,11 @@ def duration_seconds(text: str) -> int | None:
 
 def width(text: str) -> int:
     """Terminal columns that an inert text takes."""
-    return len(text) if text.isascii() else max(wcswidth(text), 0)
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth  # its tables take longer to load than most runs have use for
+
+    return max(wcswidth(text), 0)
 
 
 def grown(widths: Sequence[int], sizes: Sequence[int]) -> list[int]:
@@ -180,6 +182,8 @@ def cut(text: str, columns: int) -> str:
     """As much of an inert text as so many terminal columns hold, `…` where that isn't all."""
     if len(text) <= columns and text.isascii():
         return text
+    from wcwidth import wcwidth
+
     used = end = 0
     for index, character in enumerate(text):
         used += max(wcwidth(character), 0)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -79,6 +78,8 @@ def _scalar(value: Any, nothing: str) -> str:
 
 def _decimal(value: float, *, lowest: int, highest: int) -> str:
     """The fewest digits that tell `value`, with an exponent where it is below `lowest` or above `highest`."""
+    from decimal import Decimal
+
     sign, digits, shift = Decimal(repr(value)).normalize().as_tuple()
     exponent = len(digits) - 1 + int(shift)
     if lowest <= exponent <= highest or value == 0:

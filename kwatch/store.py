@@ -37,7 +37,7 @@ def older(version: str, than: str) -> bool:
     """Whether `version` is known to come before `than`: only decimal numbers are ordered."""
     if not (version.isdecimal() and than.isdecimal()):
         return False
-    return (len(version), version) < (len(than), than)
+    return version < than if len(version) == len(than) else len(version) < len(than)
 
 
 def not_newer(version: str, than: str) -> bool:

@@ -29,6 +29,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.poolmanager import PoolManager, ProxyManager
 
 from kwatch import __version__
+from kwatch.chunked import READ_SIZE, BulkResponse
 from kwatch.cluster import proxies
 from kwatch.cluster.kubeconfig import Connection, current
 from kwatch.cluster.tls import proxy_ssl_context, ssl_context
@@ -39,7 +40,6 @@ from kwatch.text import brief
 CONNECT_SECONDS = 10.0
 GET_SECONDS = 10.0
 """Seconds of silence after which a small GET is given up."""
-READ_SIZE = 65536
 MAX_PAGE = 1 << 30
 """Bytes a list's page may have, decompressed. A page of 500 objects of the 1.5 MiB that etcd allows stays under it."""
 MAX_ERROR_BODY = 65536
@@ -381,6 +381,7 @@ def _reporting_pool(base: Any, connected: Any, proxied: bool) -> type[HTTPConnec
     """`base` with connections that tell `connected` of their sockets, and a proxy's failures from the server's."""
 
     class Reporting(base.ConnectionCls):  # type: ignore[misc]
+        response_class = BulkResponse
         through = False
 
         def connect(self) -> None:

@@ -31,6 +31,7 @@ LAYERS = {
     "kwatch.stages": 1,
     "kwatch.store": 1,
     "kwatch.protocol": 1,
+    "kwatch.chunked": 2,
     "kwatch.cluster": 2,
     "kwatch.recordings": 2,
     "kwatch.transport": 2,

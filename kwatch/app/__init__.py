@@ -19,14 +19,12 @@ from kwatch.app.exporting import PerFile, exporting
 from kwatch.app.judging import Until, ends_of, left
 from kwatch.app.loop import TICK_SECONDS, Loop
 from kwatch.app.options import EventOptions, Options
-from kwatch.app.resources import Listing, list_resources
 from kwatch.app.sources import NODES, Outdated, Sources, connections, sources
 from kwatch.app.voice import Voice
 from kwatch.app.waiting import WaitOptions, wait
 from kwatch.cluster.exec import end_plugins
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ConfigError, ExitCode, KwatchError, NotFound, Terminated, TimeIsUp, UsageError
-from kwatch.filters import Filter, OfTypes
 from kwatch.model import Change, Clock, Environment, Key, Notice, Query
 from kwatch.protocol.forms import Document, Form, FullForm, ObjectForm, TableForm
 from kwatch.protocol.session import WatchSession
@@ -40,6 +38,7 @@ from kwatch.watcher import Watcher
 
 if TYPE_CHECKING:
     from kwatch.app.replaying import ReplayOptions
+    from kwatch.app.resources import Listing
     from kwatch.export import Export
     from kwatch.sorting import Order
 
@@ -106,6 +105,8 @@ def run_sandbox(port: int, scenario: str, scenario_options: Mapping[str, float],
 
 def run_resources(listing: Listing, env: Environment) -> ExitCode:
     """What the cluster can watch, as a table or as names."""
+    from kwatch.app.resources import list_resources
+
     return _ended(lambda voice: list_resources(listing, env, voice), env)
 
 
@@ -292,6 +293,8 @@ def _stages(options: Options, wanted: Sources, sink: Sink, export: Export | None
             stages.append(events.Folded(_known(queries, export)))
         stages.append(events.EventRows(_now, wanted.subjects, rows=rows))
     if options.wheres or options.name_patterns:
+        from kwatch.filters import Filter
+
         shown = [query for query in queries if options.sink.output != "nodes" or query.resource != NODES]
         stages.append(Only(Filter(shown, options.wheres, options.name_patterns, _now), shown))
     order = _order(options, queries)
@@ -299,6 +302,8 @@ def _stages(options: Options, wanted: Sources, sink: Sink, export: Export | None
     if waits and not options.export.state:  # what is committed as handed on can't be held back
         stages.append(Opening(queries, order))
     if options.types:
+        from kwatch.filters import OfTypes
+
         stages.append(OfTypes(options.types))
     return stages
 

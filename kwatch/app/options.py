@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kwatch.cluster.kubeconfig import ConnectionOptions
-from kwatch.filters import Where
 from kwatch.model import ChangeType
 from kwatch.shards import Shard
 from kwatch.sinks import SinkOptions
+
+if TYPE_CHECKING:
+    from kwatch.filters import Where
 
 
 @dataclass(frozen=True, slots=True)

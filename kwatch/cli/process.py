@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import select
-import shutil
 import signal
 import stat
 import sys
@@ -24,6 +24,9 @@ from kwatch.model import Environment, Terminal
 
 FLUSH_SECONDS = 0.3
 """How long a stopped run waits for a reader that doesn't read."""
+
+GARBAGE = 50_000
+"""New containers after which Python looks for cycles among them: decoded JSON is many containers and no cycle."""
 
 
 def _echo(on: bool) -> None:
@@ -49,6 +52,7 @@ TERMINAL = Terminal(echo=_echo, reads=_reads)
 
 def run(command: click.Command) -> NoReturn:
     """Run it, and leave with the exit code, at once even if a reader of stdout has stopped reading."""
+    gc.set_threshold(GARBAGE)
     sys.stderr = sys.stderr or io.StringIO()  # closed by the caller: there is nobody to tell
     try:
         _catch_signals()
@@ -136,6 +140,8 @@ def _size() -> os.terminal_size:
         size = os.get_terminal_size(1)
         if size.columns and size.lines:
             return size
+    import shutil
+
     return shutil.get_terminal_size()
 
 

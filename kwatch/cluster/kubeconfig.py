@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from kwatch.cluster import impersonation, oidc, pem, proxies
 from kwatch.cluster.credentials import Credentials, NoCredentials, TokenFile, basic, bearer, sendable
-from kwatch.cluster.exec import ExecCredentials, cluster_info, plugin
 from kwatch.cluster.files import config_error, read
 from kwatch.cluster.kubefile import Entry, Kubeconfig, load
 from kwatch.cluster.pem import Pem, PemFile
@@ -139,6 +138,8 @@ def _authenticated(
     credentials = _credentials(options, user)
     issued = False
     if isinstance(credentials, NoCredentials) and user.has("exec"):
+        from kwatch.cluster.exec import ExecCredentials, cluster_info, plugin
+
         told = cluster_info(cluster, plain.server, ca, insecure, name)
         credentials = ExecCredentials(plugin(user, env, told))
         given = credentials.identity()

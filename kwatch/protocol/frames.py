@@ -5,11 +5,14 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+
+from orjson import JSONDecodeError, loads
 
 from kwatch.errors import MalformedFrame, TruncatedJson
 from kwatch.protocol.jsontext import decode
-from kwatch.text import brief
+from kwatch.text import BRIEF, brief
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -46,13 +49,43 @@ class Status(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page of a list: `token` is empty on the last one, `remaining` None where the server doesn't count."""
+    """A page of a list: `token` is empty on the last one, `remaining` None where the server doesn't count.
+
+    The items (or rows) of `body` can be iterated; `encoded` is what came.
+    """
 
     body: dict[str, Any]
-    source: str
+    encoded: bytes
     version: str
     token: str
     remaining: int | None
+
+    @property
+    def source(self) -> str:
+        """What came, as text."""
+        return self.encoded.decode()
+
+
+class Items:
+    """The items of a list's page, each decoded when its turn comes: together they take ten times the memory.
+
+    `pieces` were cut where one item seems to end and the next to begin. Where such a place is inside an item, the piece
+    before it has a bracket open and is no JSON: from there on the page is decoded as a whole.
+    """
+
+    def __init__(self, name: str, pieces: Sequence[bytes], page: bytes) -> None:
+        self._name = name
+        self._pieces = pieces
+        self._page = page
+
+    def __iter__(self) -> Iterator[Any]:
+        for place, piece in enumerate(self._pieces):
+            try:
+                item = loads(piece)
+            except JSONDecodeError:
+                yield from _whole(self._page)[self._name][place:]
+                return
+            yield item
 
 
 def parse_frame(line: str) -> Frame:
@@ -70,23 +103,47 @@ def parse_frame(line: str) -> Frame:
 
 def parse_page(body: bytes) -> Page:
     """The list in `body`, typed or Table. Raises MalformedFrame for anything else."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        kind = TruncatedJson if error.end >= len(body) else MalformedFrame
-        raise kind(f"the list is not UTF-8 ({error.reason})") from error
-    value = decode(text)
+    value = _in_pieces(body) or _whole(body)
     if not isinstance(value, dict) or not str(value.get("kind", "")).endswith(("List", "Table")):
-        raise MalformedFrame(f"not a Kubernetes list: {brief(text)}")
+        raise MalformedFrame(f"not a Kubernetes list: {brief(body[:BRIEF].decode(errors='replace'))}")
     metadata = _mapping(value.get("metadata"))
     remaining = metadata.get("remainingItemCount")
     return Page(
         value,
-        text,
+        body,
         str(metadata.get("resourceVersion") or ""),
         str(metadata.get("continue") or ""),
         remaining if isinstance(remaining, int) else None,
     )
+
+
+def _whole(body: bytes) -> Any:
+    try:
+        return decode(body.decode())
+    except UnicodeDecodeError as error:
+        kind = TruncatedJson if error.end >= len(body) else MalformedFrame
+        raise kind(f"the list is not UTF-8 ({error.reason})") from error
+
+
+_ARRAYS = (("items", b'{"metadata":{'), ("rows", b'{"cells":['))
+"""Where a list has its objects, and how each begins, as the server writes them. Unescaped quotes are in no string."""
+
+
+def _in_pieces(body: bytes) -> dict[str, Any] | None:
+    """The list with `Items` in it; None where it isn't written as the server's own lists are, its objects last."""
+    for name, opening in _ARRAYS:
+        head, found, rest = body.partition(b'"%s":[%s' % (name.encode(), opening))
+        rest = rest.rstrip()
+        if not found or not rest.endswith(b"}]}"):
+            continue
+        try:
+            value = loads(b'%s"%s":[]}' % (head, name.encode()))
+        except JSONDecodeError:
+            continue
+        if isinstance(value, dict) and value.get(name) == []:
+            pieces = rest[:-3].split(b"}," + opening)
+            return {**value, name: Items(name, [b"%s%s}" % (opening, piece) for piece in pieces], body)}
+    return None
 
 
 def parse_status(value: Any, code: int = 0) -> Status:

@@ -66,12 +66,39 @@ def _encode_deep(value: Any) -> bytes:
     return "".join(texts).encode()
 
 
-def changed_by_decoding(encoded: bytes, source: str) -> bool:
-    """Whether `encoded`, made from `source` by `decode` and `encode`, may have lost the digits of a big integer.
+def packed(value: Any) -> bytes | None:
+    """`value` as JSON that `unpacked` turns into the same again; None where orjson has no such JSON: for big integers,
+    lone surrogates and what it writes as null (a number that is too large for a float)."""
+    try:
+        encoded = orjson.dumps(value)
+    except TypeError:
+        return None
+    if b"null" in encoded and orjson.loads(encoded) != value:
+        return None
+    return bytes(memoryview(encoded))  # copied: orjson's own bytes carry the room that it worked in
 
-    orjson (from 3.11.7 on) writes a float beyond 2**53 as `1e+19`, so that the look at `source` is rarely needed.
+
+def unpacked(packed: bytes) -> Any:
+    """What `packed` was made of."""
+    return orjson.loads(packed)
+
+
+def changed_by_decoding(encoded: bytes, source: str) -> bool:
+    """Whether `encoded`, made from `source` by `decode` and `encode`, may have lost the digits of a big integer."""
+    return suspicious(encoded) and has_big_integer(source)
+
+
+def suspicious(encoded: bytes) -> bool:
+    """Whether there is a float beyond 2**53, which orjson (from 3.11.7 on) writes as `1e+19`: rarely.
+
+    That there is no `+` at all is found out thirty times as fast as that there is no `e+`.
     """
-    return b"e+" in encoded and _BIG_INTEGER.search(source) is not None
+    return b"+" in encoded and b"e+" in encoded
+
+
+def has_big_integer(source: str) -> bool:
+    """Whether an integer of 19 digits or more seems to stand in the text."""
+    return _BIG_INTEGER.search(source) is not None
 
 
 def _stops_short(error: Exception, text: str) -> bool:

@@ -174,7 +174,8 @@ class WatchSession:
             if self._token and page.version != self._list_version:
                 self._decide(Cause.CONTINUE_GONE, f"a page of version {page.version} after {self._list_version}")
                 return
-            changes = self._store.listed(self._form.of_page(page), initial=not self._synced)
+            items = list(self._form.of_page(page))
+            changes = self._store.listed(items, initial=not self._synced)
         except TruncatedJson:  # fault 5, where only the connection's end delimits the body
             self._decide(Cause.CUT, "amid a list")
             return
@@ -183,7 +184,7 @@ class WatchSession:
             return
         self._succeeded()
         self._signals += changes
-        self._listed += len(page.body.get("items") or page.body.get("rows") or ())
+        self._listed += len(items)
         self._token, self._list_version = page.token, page.version
         if page.token:
             self._tokens.add(page.token)
