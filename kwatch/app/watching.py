@@ -1,0 +1,140 @@
+"""A watch, from options and connections to its end: sources, watchers, stages, sink and the loop put together."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from kwatch.app import output
+from kwatch.app.exporting import exporting
+from kwatch.app.judging import Until, ends_of
+from kwatch.app.loop import Loop
+from kwatch.app.options import Options
+from kwatch.app.sources import Outdated, Sources, sources
+from kwatch.app.voice import Voice
+from kwatch.cluster.kubeconfig import Connection
+from kwatch.errors import ExitCode, NotFound, TimeIsUp, UsageError
+from kwatch.model import Clock, Environment, Notice, Query
+from kwatch.protocol.forms import Form, ObjectForm
+from kwatch.protocol.session import WatchSession
+from kwatch.pump import Pump
+from kwatch.sinks import Wants
+from kwatch.stages import Stage
+from kwatch.store import NOTHING, Kept
+from kwatch.transport import Transport
+from kwatch.vitals import Vitals
+from kwatch.watcher import Watcher
+
+if TYPE_CHECKING:
+    from kwatch.export import Export
+
+
+def watch(options: Options, connections: Sequence[Connection], env: Environment, voice: Voice) -> ExitCode:
+    """Watch until something ends it; the exit code says what."""
+    options = output.prepared(options, env)
+    started = time.monotonic()
+    with opened(connections, voice):
+        return _watch_known(options, connections, env, voice, started)
+
+
+@contextlib.contextmanager
+def opened(connections: Sequence[Connection], voice: Voice) -> Iterator[None]:
+    """Nothing of their credentials is repeated while they are used, and nothing of them runs on afterwards."""
+    for connection in connections:
+        voice.keep(connection)
+    try:
+        yield
+    finally:
+        for connection in connections:
+            connection.credentials.close()
+
+
+def _watch_known(
+    options: Options, connections: Sequence[Connection], env: Environment, voice: Voice, started: float
+) -> ExitCode:
+    """Watch; once more where all that was wrong is what an earlier run kept of the types."""
+    ends = started + options.duration if options.duration is not None else float("inf")
+    for _ in range(2):
+        try:
+            wanted = sources(options, connections, env.variables, voice, min(ends, ends_of(options, started)))
+        except TimeIsUp:
+            if time.monotonic() >= ends:
+                return ExitCode.OK
+            voice.say(f"error: timed out after {options.timeout:g}s")
+            return ExitCode.TIMED_OUT
+        outdated = Outdated(wanted.catalogs)
+        try:
+            return _run(options, wanted, outdated, env, voice, started)
+        except NotFound as error:
+            if not outdated.found or len(wanted.connections) > 1:  # of several, others have printed something
+                raise
+            voice.notice(Notice(f"{error}; asking the server anew", detail=True), quiet=False, verbose=options.verbose)
+    raise AssertionError("what was asked for anew isn't outdated")
+
+
+def _run(
+    options: Options, wanted: Sources, outdated: Stage, env: Environment, voice: Voice, started: float
+) -> ExitCode:
+    queries = list(wanted.connections)
+    vitals = Vitals(queries, started) if options.heartbeat or options.metrics else None
+    until = _until(options, queries, started, voice)
+    by_cluster = {query.cluster: connection for query, connection in wanted.connections.items()}
+
+    with exporting(options, wanted.connections, env, voice) as (env, export):
+
+        def watcher(query: Query, clock: Clock) -> Watcher:
+            if query in wanted.connections:
+                form = output.form(query, options, until.wants if until else Wants(0))
+                kept, several = export.kept(query) if export else NOTHING, bool(query.cluster)
+                return _watcher(query, form, options, wanted.connections[query], clock, kept, patient=several)
+            return _watcher(query, ObjectForm(), options, by_cluster[query.cluster], clock, patient=True)
+
+        sink = output.sink(options, queries, env, export)
+        stages = [*([until] if until else []), outdated, *output.stages(options, wanted, sink, export)]
+        try:
+            with Pump(queries, watcher) as pump, _served(options, vitals, pump, export):
+                loop = Loop(options, env, stages, sink, voice, len(queries), export, vitals, until)
+                code = loop.until_ended(pump, started)
+        finally:
+            sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
+    for line in until.report() if until and code is not ExitCode.OK else ():
+        voice.say(line)
+    return code
+
+
+def _until(options: Options, queries: Sequence[Query], started: float, voice: Voice) -> Until | None:
+    if not options.until and not options.fail_on and options.timeout is None:
+        return None
+    return Until(options, queries, started, lambda text: None if options.quiet else voice.say(text))
+
+
+def _served(
+    options: Options, vitals: Vitals | None, pump: Pump, export: Export | None
+) -> contextlib.AbstractContextManager[object]:
+    """Metrics, if they are asked for."""
+    if not options.metrics or not vitals:
+        return contextlib.nullcontext()
+    try:
+        from kwatch.metrics import Metrics, Readings
+    except ImportError as error:
+        raise UsageError("--metrics needs prometheus-client: pip install 'kwatch-cli[metrics]'") from error
+    size, commits = (lambda: export.size, lambda: export.commits) if export else (lambda: 0, lambda: 0)
+    return Metrics(*options.metrics, vitals, Readings(lambda: pump.received, lambda: pump.waiting, size, commits))
+
+
+def _watcher(
+    query: Query,
+    form: Form,
+    options: Options,
+    connection: Connection,
+    clock: Clock,
+    kept: Kept = NOTHING,
+    *,
+    patient: bool,
+) -> Watcher:
+    session = WatchSession(
+        query, form, page_size=options.chunk_size, stream_list=options.watch_list, patient=patient, kept=kept
+    )
+    return Watcher(session, Transport(connection), clock)
