@@ -271,3 +271,8 @@ class Environment:
     """The time of what is printed: a replay has its own."""
     on_hangup: Callable[[Callable[[], None]], object] = lambda action: None
     """Has what it is given called at each SIGHUP from then on."""
+
+    @property
+    def is_dumb(self) -> bool:
+        """Whether the terminal, by TERM, knows no control sequences."""
+        return (self.variables.get("TERM") or "dumb") == "dumb"

@@ -33,7 +33,7 @@ def prepared(options: Options, env: Environment) -> Options:
     """
     _check(options)
     output, template = options.sink.output, options.sink.template
-    terminal = env.stdout_is_terminal and env.variables.get("TERM", "dumb") != "dumb"
+    terminal = env.stdout_is_terminal and not env.is_dumb
     color = options.color == "always" or (options.color == "auto" and terminal and not env.variables.get("NO_COLOR"))
     if output.endswith("-file"):
         template = _read(template)
@@ -128,7 +128,7 @@ def sink(options: Options, queries: Sequence[Query], env: Environment, export: E
         show_cluster=any(query.cluster for query in queries),
         show_types=len(types) > 1,
         show_event=options.events is None,
-        live=options.sink.live and not options.types and options.events is None,
+        live=options.sink.live and not (options.types or options.sink.timestamps or options.events is not None),
         queries=tuple(queries),
     )
     return PerFile(shown, env, export) if export else make(shown, env)

@@ -19,7 +19,7 @@ class Telling:
         self._env = env
         self._voice = voice
         self._quiet = quiet
-        self._in_place = env.stderr.isatty() and env.variables.get("TERM", "dumb") != "dumb"
+        self._in_place = env.stderr.isatty() and not env.is_dumb
         self._shown = ""
         self._summed = float("-inf")
 

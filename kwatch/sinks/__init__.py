@@ -113,7 +113,7 @@ def make(options: SinkOptions, env: Environment) -> Sink:
 
 def draws_in_place(env: Environment) -> bool:
     """Whether stdout is a terminal that can be drawn on, not only written to."""
-    return env.stdout_is_terminal and env.variables.get("TERM", "dumb") != "dumb"
+    return env.stdout_is_terminal and not env.is_dumb
 
 
 def _table(options: SinkOptions, env: Environment) -> Sink:
