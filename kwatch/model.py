@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, TextIO
 from urllib.parse import quote
 
 from kwatch.shards import Shard
+from kwatch.terminal import Terminal
 
 Key = tuple[str, str]
 """(namespace, name): what identifies an object of one type at one moment; the uid tells its lives apart."""
@@ -237,21 +238,6 @@ class Clock(Protocol):
 
     def chance(self) -> float:
         """Uniform in [0, 1)."""
-
-
-@dataclass(slots=True)
-class Terminal:
-    """The terminal, between whoever draws on it and whoever catches the signals that take it away.
-
-    `restore` is what gives it back as it was (empty: nothing has to); `resumed` counts how often the process was
-    stopped and continued, after which all that was drawn is lost. `echo` turns the echo of what is typed on and off;
-    `reads` says whether the terminal takes what is written: it may be stopped (Ctrl-S), or we in the background.
-    """
-
-    restore: bytes = b""
-    resumed: int = 0
-    echo: Callable[[bool], None] = lambda on: None
-    reads: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, slots=True)

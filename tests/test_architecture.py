@@ -15,6 +15,7 @@ LAYERS = {
     "kwatch.errors": 0,
     "kwatch.model": 0,
     "kwatch.shards": 0,
+    "kwatch.terminal": 0,
     "kwatch.text": 0,
     "kwatch.columns": 1,
     "kwatch.diffs": 1,

@@ -16,7 +16,6 @@ from kwatch.app.sources import connections
 from kwatch.app.voice import Voice
 from kwatch.app.waiting import WaitOptions, wait
 from kwatch.app.watching import opened, watch
-from kwatch.cluster.exec import end_plugins
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ExitCode, KwatchError, Terminated
 from kwatch.model import Environment
@@ -53,6 +52,8 @@ def run_wait(options: WaitOptions, env: Environment) -> ExitCode:
         try:
             found = within(lambda: connections(options.watch, env, voice), left(options.watch, started))
         except TimeoutError:
+            from kwatch.cluster.exec import end_plugins  # what a cluster without plugins doesn't load
+
             end_plugins()
             voice.say(f"error: timed out after {options.watch.timeout:g}s: the credential plugin gave nothing")
             return ExitCode.TIMED_OUT

@@ -14,13 +14,16 @@ import termios
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from click.core import ParameterSource
 
 from kwatch.errors import ExitCode, Terminated
-from kwatch.model import Environment, Terminal
+from kwatch.terminal import Terminal
+
+if TYPE_CHECKING:
+    from kwatch.model import Environment
 
 FLUSH_SECONDS = 0.3
 """How long a stopped run waits for a reader that doesn't read."""
@@ -120,6 +123,8 @@ def _check_process() -> None:
 
 def environment() -> Environment:
     """The process's own streams, variables and terminal."""
+    from kwatch.model import Environment
+
     stdout = sys.stdout.buffer
     terminal = sys.stdout.isatty()
     return Environment(
