@@ -1,6 +1,7 @@
 """The command's first step, also `python -m kwatch`: nothing is loaded before Ctrl-C can end it without a traceback."""
 
 import signal
+import sys
 from typing import NoReturn
 
 
@@ -11,6 +12,13 @@ def main() -> NoReturn:
     from kwatch.cli import main as run
 
     run()
+
+
+def complete() -> NoReturn:
+    """kubectl_complete-kwatch: what kubectl runs to complete `kubectl kwatch`."""
+    from kwatch.cli import complete as run
+
+    run(["__complete", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

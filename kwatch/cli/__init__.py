@@ -5,12 +5,15 @@ What a command needs is imported when it runs: `--help`, `--version` and complet
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from kwatch import __version__
 from kwatch.cli import process
+from kwatch.cli.commands.completion import completion
 from kwatch.cli.commands.demo import demo
 from kwatch.cli.commands.events import events
 from kwatch.cli.commands.replay import replay
@@ -45,6 +48,12 @@ class WatchByDefault(click.Group):
             return [word, *rest]
         return ["watch", *args]
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and what `watch` begins with: a TYPE, or its options."""
+        default = click.Context(watch, parent=ctx, info_name="watch", resilient_parsing=True)
+        begins = watch if incomplete.startswith("-") else watch.params[0]
+        return [*super().shell_complete(ctx, incomplete), *begins.shell_complete(default, incomplete)]
+
 
 @click.group(cls=WatchByDefault, context_settings=CONTEXT, invoke_without_command=True)
 @click.version_option(__version__, prog_name="kwatch", message="%(prog)s %(version)s")
@@ -60,10 +69,19 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (watch, wait, events, demo, sandbox, resources, replay, state):
+for command in (watch, wait, events, demo, sandbox, resources, replay, state, completion):
     cli.add_command(command)
 
 
 def main() -> NoReturn:
     """The command: run, and leave with the exit code."""
+    if sys.argv[1:2] in (["__complete"], ["__complete_line"]):
+        complete(sys.argv[1:])
     process.run(cli)
+
+
+def complete(arguments: list[str]) -> NoReturn:
+    """What a shell asks while its user types; see kwatch.cli.completion."""
+    from kwatch.cli.completion import run
+
+    run(cli, arguments)
