@@ -51,8 +51,11 @@ class WatchByDefault(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands, and what `watch` begins with: a TYPE, or its options."""
         default = click.Context(watch, parent=ctx, info_name="watch", resilient_parsing=True)
-        begins = watch if incomplete.startswith("-") else watch.params[0]
-        return [*super().shell_complete(ctx, incomplete), *begins.shell_complete(default, incomplete)]
+        if incomplete.startswith("-"):
+            return [*super().shell_complete(ctx, incomplete), *watch.shell_complete(default, incomplete)]
+        commands = {name: each for name, each in self.commands.items() if name.startswith(incomplete)}
+        items = [CompletionItem(name, help=each.get_short_help_str(100)) for name, each in commands.items()]
+        return [*items, *watch.params[0].shell_complete(default, incomplete)]
 
 
 @click.group(cls=WatchByDefault, context_settings=CONTEXT, invoke_without_command=True)

@@ -12,10 +12,10 @@ import contextlib
 import os
 import shlex
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from types import FrameType
 from typing import NamedTuple, NoReturn
 
 import click
@@ -98,6 +98,8 @@ def answer(root: click.Group, words: Sequence[str], variables: Mapping[str, str]
     *before, word = words or [""]
     if before and before[-1] in _options_with_values(root):
         word = f"{before.pop()}={word}"  # of words that end in an option without its value click reads none
+    if not before and word.startswith("-") and "=" in word:
+        before = ["watch"]  # the group itself has no such option
     for name, command in root.commands.items():
         for parameter in command.params:
             if completer := _completer(name, parameter):
@@ -108,7 +110,7 @@ def answer(root: click.Group, words: Sequence[str], variables: Mapping[str, str]
     values: dict[str, str] = {}
     for item in found:
         if item.type not in DIRECTIVES and item.value.isprintable():
-            values.setdefault(item.value, _brief(item.help or ""))
+            values.setdefault(item.value, one_line(item.help or "").partition(". ")[0].removesuffix("."))
     known = tuple(Candidate(value, text) for value, text in values.items())
     space = 0 if not any(each.value.endswith(("=", "/")) for each in known) else NO_SPACE
     return Answer(known, (DIRECTIVES[kinds.pop()] if kinds and not known else NO_FILES) | space)
@@ -118,11 +120,6 @@ def _options_with_values(root: click.Group) -> set[str]:
     parameters = [each for command in root.commands.values() for each in command.params]
     options = [each for each in parameters if isinstance(each, click.Option) and not each.is_flag]
     return {name for option in options for name in option.opts}
-
-
-def _brief(text: str) -> str:
-    """The first sentence."""
-    return one_line(text).partition(". ")[0].removesuffix(".")
 
 
 def _completer(command: str, parameter: click.Parameter) -> Completer | None:
@@ -139,18 +136,21 @@ def _asked(
     parameter: click.Parameter, completer: Completer, variables: Mapping[str, str], context: click.Context, word: str
 ) -> list[CompletionItem]:
     """A parameter's candidates, as click wants them."""
-    line = Line(context.command.name or "", context.params, word, variables)
+    connects = any(each.name == "server" for each in context.command.params)
+    line = Line(context.command.name or "", context.params, word, variables, connects)
     found = [each for each in completer(line) if each.type in DIRECTIVES or each.value.startswith(word)]
     return [CompletionItem(each.value, help=each.help, type=each.type) for each in found]
 
 
 def split(line: str) -> list[str]:
     """The words of a shell's command line, the last one unfinished, its quote perhaps open."""
+    if line.endswith("\\") and not line.endswith("\\\\"):
+        line = line[:-1]
     for closing in ("", "'", '"'):
         with contextlib.suppress(ValueError):
             words = shlex.split(line + closing)
             return [*words, ""] if not closing and line[-1:].isspace() and not line.endswith("\\ ") else words
-    return split(line[:-1]) if line.endswith("\\") else []
+    return []
 
 
 def for_line(root: click.Group, line: str, tail: str, variables: Mapping[str, str]) -> Answer:
@@ -165,35 +165,39 @@ def for_line(root: click.Group, line: str, tail: str, variables: Mapping[str, st
 
 def run(root: click.Group, arguments: Sequence[str]) -> NoReturn:
     """Answer `__complete WORD…` (or bash's `__complete_line LINE TAIL`) and leave with 0."""
-    alone = _alone()
-    found: list[Answer] = []
+    _leave_terminal()
+    guard = threading.Timer(SECONDS + 0.1, _leave, [Answer()])  # a name server that hangs lets no signal through
+    guard.daemon = True
+    guard.start()
+    signal.signal(signal.SIGALRM, _end)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    found = Answer()
+    try:
+        name, *words = arguments
+        line = name == "__complete_line"
+        found = for_line(root, words[0], words[1], os.environ) if line else answer(root, words, os.environ)
+    except BaseException:  # whatever it is, somebody is typing: the plugin that was waited for is gone with it
+        pass
+    _leave(found)
 
-    def ask() -> None:
-        with contextlib.suppress(Exception, SystemExit):
-            name, *words = arguments
-            line = name == "__complete_line"
-            found.append(for_line(root, words[0], words[1], os.environ) if line else answer(root, words, os.environ))
 
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(SECONDS)
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stdout.write(str(found[0] if found else Answer()))
-        sys.stdout.flush()
-    if alone and not found:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.killpg(0, signal.SIGTERM)  # a credential plugin that takes too long
+class _TimeIsUp(BaseException):
+    """SECONDS passed."""
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise _TimeIsUp
+
+
+def _leave(found: Answer) -> NoReturn:
+    """Print it, and exit without waiting for anything."""
+    with contextlib.suppress(OSError, ValueError):
+        os.write(1, str(found).encode("utf-8", "replace"))
     os._exit(0)
 
 
-def _alone() -> bool:
-    """Cut off from the terminal, whose user types on: nothing may ask there or write there. False where we lead a group
-    that others may be in."""
+def _leave_terminal() -> None:
+    """Somebody types on there: nothing that we load or run may ask or complain."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 2)
-    try:
-        os.setsid()
-    except OSError:
-        return False
-    return True

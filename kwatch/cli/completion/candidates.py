@@ -41,12 +41,16 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The command line before the cursor: the command, what its parameters were given, the unfinished word."""
+    """The command line before the cursor: the command, what its parameters were given, the unfinished word.
+
+    `connects`: whether it is a command that goes to a server.
+    """
 
     command: str
     given: Mapping[str, Any]
     word: str
     variables: Mapping[str, str]
+    connects: bool = True
 
 
 def after_comma(line: Line, values: Iterable[str | Candidate]) -> list[Candidate]:
@@ -130,7 +134,7 @@ def _types_given(line: Line) -> list[Resource]:
 def _known(line: Line) -> Sequence[Resource]:
     """The types there are, as far as is known without a request."""
     folder = cache_folder(str(line.given.get("cache_dir") or ""), line.variables)
-    return known_types(folder if "server" in line.given else None, str(line.given.get("server") or ""))
+    return known_types(folder if line.connects else None, str(line.given.get("server") or ""))
 
 
 def _spelled(line: Line) -> list[Candidate]:
@@ -166,7 +170,7 @@ def _connection_options(line: Line) -> ConnectionOptions:
 
 def _names(line: Line, resource: Resource) -> list[str]:
     """The names of its objects, in the namespaces given."""
-    if "server" not in line.given or (resource.namespaced and line.given.get("all_namespaces")):
+    if not line.connects or (resource.namespaced and line.given.get("all_namespaces")):
         return []  # nowhere to ask; names are of one namespace
     table = _table(line, resource, LIMIT)
     place = next(index for index, each in enumerate(table["columnDefinitions"]) if each.get("format") == "name")

@@ -10,7 +10,9 @@ _kwatch() {
             directive=${BASH_REMATCH[1]}
         else
             line=${line%%$'\t'*}
-            [[ ${COMP_WORDS[COMP_CWORD]} == [\'\"]* ]] || printf -v line %q "$line"
+            if [[ $line == *[!A-Za-z0-9_./:=@,%+-]* && ${COMP_WORDS[COMP_CWORD]} != [\'\"]* ]]; then
+                printf -v line %q "$line"
+            fi
             COMPREPLY+=("$line")
         fi
     done <<<"$answer"
