@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import select
-import signal
+import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -38,11 +39,11 @@ class Shell:
 
     def __init__(self, name: str, variables: Mapping[str, str], *scripts: str) -> None:
         command, start = START[name]
-        self._pid, self._terminal = pty.fork()
-        if not self._pid:
-            os.execvpe(
-                command[0], command, {**variables, "TERM": "vt100", "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
-            )
+        self._terminal, slave = pty.openpty()
+        tty = os.ttyname(slave)  # the first terminal that the leader of a session opens is its own
+        line = f"exec {shlex.join(command)} <{tty} >{tty} 2>&1"
+        given = {**variables, "TERM": "vt100"}
+        self._process = subprocess.Popen(["sh", "-c", line], env=given, start_new_session=True)
         self._screen = pyte.Screen(COLUMNS, LINES)
         self._stream = pyte.ByteStream(self._screen)
         self.type(f"{start}; stty columns {COLUMNS} rows {LINES}\n")
@@ -50,6 +51,7 @@ class Shell:
             self.type(f"{script}\n")
         self.type("clear; echo rea''dy\n")
         self.shows("ready")
+        os.close(slave)
 
     def type(self, text: str) -> None:
         """Keys."""
@@ -75,9 +77,9 @@ class Shell:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        os.kill(self._pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait(SECONDS)
         os.close(self._terminal)
-        os.waitpid(self._pid, 0)
 
 
 def on_path(variables: Mapping[str, str]) -> dict[str, str]:

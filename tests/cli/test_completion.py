@@ -21,9 +21,11 @@ from shells import on_path
 
 from kwatch.cli import cli
 from kwatch.cli.completion import NO_FILES, NO_SPACE, answer, for_line, split
+from kwatch.cli.completion.candidates import OPERATORS
 from kwatch.cluster.cache import Cache, cache_folder
 from kwatch.cluster.discovery import Discovery
 from kwatch.cluster.kubeconfig import Connection
+from kwatch.filters import parse_where
 from kwatch.model import Resource
 from kwatch.sandbox.play import playing
 from kwatch.sinks import FORMS
@@ -95,11 +97,12 @@ def server() -> Iterator[str]:
         (["resources", "-o", "w"], ["wide"]),
         (["demo", "--scenario", "ro"], ["rollout"]),
         (["pods", "--color", "al"], ["always"]),
-        (["pods", "--where", "RES"], ["RESTARTS="]),
-        (["pods,deploy", "--where", "UP"], ["UP-TO-DATE="]),
-        (["pods", "--where", "NOM"], ["NOMINATED_NODE="]),
-        (["--where", "CLU"], ["CLUSTER="]),
-        (["events", "--where", "LAST"], ["LAST_SEEN="]),
+        (["pods", "--where", "REA"], ["READY=", "READINESS_GATES="]),
+        (["pods", "--where", "RES"], [f"RESTARTS{sign}" for sign in OPERATORS]),
+        (["pods,deploy", "--where", "UP"], [f"UP-TO-DATE{sign}" for sign in OPERATORS]),
+        (["pods", "--where", "NOM"], [f"NOMINATED_NODE{sign}" for sign in OPERATORS]),
+        (["--where", "CLU"], [f"CLUSTER{sign}" for sign in OPERATORS]),
+        (["events", "--where", "LAST"], [f"LAST_SEEN{sign}" for sign in OPERATORS]),
         (["pods", "--sort-by", "AG"], ["AGE"]),
         (["pods", "--field-s"], ["--field-selector"]),
         (["--vers"], ["--version"]),
@@ -163,7 +166,12 @@ def test_names_are_asked_of_the_server(server: str) -> None:
 def test_columns_of_a_custom_type_are_asked_of_the_server(server: str, tmp_path: Path) -> None:
     gadgets = Resource("example.com", "v1", "gadgets", "Gadget")
     Cache(cache_folder("", {"HOME": str(tmp_path)}), Connection(server)).save(Discovery((gadgets,)))
-    assert words("-s", server, "gadgets", "--where", "P", HOME=str(tmp_path)) == ["POWER_LEVEL="]
+    assert words("-s", server, "gadgets", "--sort-by", "P", HOME=str(tmp_path)) == ["POWER_LEVEL"]
+
+
+def test_each_operator_offered_makes_a_condition() -> None:
+    for sign in OPERATORS:
+        assert parse_where(f"RESTARTS{sign}3").column == "RESTARTS"
 
 
 def test_files_and_folders_are_left_to_the_shell() -> None:

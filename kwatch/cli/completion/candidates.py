@@ -24,6 +24,7 @@ SECONDS = 1.5
 """For one request, everything that it needs included."""
 LIMIT = 2000
 """Objects of a namespace that are asked for: more names than that nobody reads."""
+OPERATORS = ("=", "!=", "=~", "!~", ">", ">=", "<", "<=")
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
@@ -121,8 +122,9 @@ def columns(line: Line) -> list[Candidate]:
 
 
 def conditions_on_columns(line: Line) -> list[Candidate]:
-    """A column and `=`, the beginning of a condition."""
-    return [Candidate(f"{each.value}=") for each in columns(line)]
+    """The beginnings of a condition: a column and `=`, or the operators once it is clear which column."""
+    found = [each.value for each in columns(line) if each.value.startswith(line.word)]
+    return [Candidate(column + sign) for column in found for sign in (OPERATORS if len(found) == 1 else ("=",))]
 
 
 def _types_given(line: Line) -> list[Resource]:
