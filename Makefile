@@ -11,7 +11,7 @@ EVENTS ?= 1000000
 LIVES ?= 320
 STREAM ?= 50000
 
-.PHONY: help demo test soak soak-export kills bench bench-quick bench-live floors lint format clean
+.PHONY: help demo test soak soak-export kills bench bench-quick bench-live floors man dist lint format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,6 +60,10 @@ floors:  ## the tests with the oldest versions of the libraries that setup.cfg a
 	$(OLDEST) -m venv $(FLOORS)
 	$(FLOORS)/bin/python -m pip install --quiet --constraint tests/floors.txt --editable '.[test]'
 	$(FLOORS)/bin/python -m pytest -q -n auto --dist worksteal
+
+man: $(VENV)/.dev  ## the man pages, out of the command line and tests/manual/text
+	@echo 'Writing man/.'
+	$(BIN)/python tests/manual/pages.py man
 
 format: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff check --fix .
