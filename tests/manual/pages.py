@@ -72,8 +72,8 @@ def _page(name: str, command: click.Command) -> str:
     more = [heading for heading in own if heading not in SECTIONS]
     short = (command.help or "").strip().partition("\n")[0].rstrip(".").partition(": ")[0]
     blocks = [
-        f'.TH {_escaped(name.upper())} 1 "" "kwatch" "User Commands"',
-        f".SH NAME\n{_escaped(name)} \\- {_marked(_decapitalised(short))}",
+        f'.TH {_escaped(name.upper())} 1 "" "kwatch" "User Commands"\n.nh\n.ad l',
+        f".SH NAME\n{_inline(f'{name} - {_decapitalised(short)}')}",
         f".SH SYNOPSIS\n{_synopsis(name, command)}",
         f".SH DESCRIPTION\n{_roff(written['DESCRIPTION'])}",
         *([] if command is cli else [f".SH OPTIONS\n{_options(command)}"]),

@@ -31,7 +31,7 @@ from kwatch.cli.spelling import Command
 @scenario("rollout")
 @options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, EXPORT, HEALTH, NOTICES)
 def demo(scenario: str, **options: Any) -> int:
-    """The same watch, against an API server inside this process: no cluster needed.
+    """Watch an API server inside this process: no cluster needed.
 
     TYPE is pods unless given.
     """

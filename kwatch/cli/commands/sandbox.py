@@ -15,7 +15,7 @@ from kwatch.cli.spelling import Command
 @click.option("--objects", metavar="N", type=click.IntRange(min=1), default=None, help="churn: how many objects.")
 @click.option("--rate", metavar="R", type=click.FloatRange(min=0.01), default=None, help="churn: changes a second.")
 def sandbox(port: int, scenario: str, objects: int | None, rate: float | None) -> int:
-    """That API server alone, on this machine's loopback, for kubectl, curl or another kwatch.
+    """Serve the demo's API server alone, on this machine's loopback, for kubectl, curl or another kwatch.
 
     Prints its address and serves until Ctrl-C.
     """
