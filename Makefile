@@ -7,10 +7,6 @@ MEASURED := .venv-bench
 OLDEST := $(firstword $(foreach python,python3.10 $(PYTHON),$(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
 MINUTES ?= 10
-EVENTS ?= 1000000
-LIVES ?= 320
-STREAM ?= 50000
-
 .PHONY: help demo test soak soak-export kills bench bench-quick bench-live floors man dist lint format clean
 
 help:  ## this list
@@ -64,6 +60,20 @@ floors:  ## the tests with the oldest versions of the libraries that setup.cfg a
 man: $(VENV)/.dev  ## the man pages, out of the command line and tests/manual/text
 	@echo 'Writing man/.'
 	$(BIN)/python tests/manual/pages.py man
+
+dist: $(VENV)/.dev  ## sdist and wheel in dist, the wheel tried in a fresh environment of each Python that there is
+	@echo 'Building and trying the packages.'
+	rm -rf dist build
+	$(BIN)/python -m build --no-isolation > /dev/null
+	$(BIN)/twine check --strict dist/*
+	@for version in $(PYTHONS); do \
+	  python=$$(python$$version -c 'import sys; print(sys.executable)' 2>/dev/null) || { echo "No Python $$version: not tried."; continue; }; \
+	  rm -rf dist/fresh; $$python -m venv dist/fresh && dist/fresh/bin/pip install --quiet dist/*.whl && \
+	  echo "Python $$version: $$(dist/fresh/bin/kwatch --version)," \
+	    "$$(dist/fresh/bin/kwatch demo --duration 2s -o name | wc -l) events of a demo," \
+	    "$$(find dist/fresh/share -type f | wc -l) files in share" && \
+	  dist/fresh/bin/python -m kwatch demo --duration 2s -o name | grep -q ^pod/ || exit 1; \
+	done; rm -rf dist/fresh build
 
 format: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff check --fix .
