@@ -69,7 +69,9 @@ def simple_commands(block: str) -> Iterator[list[str]]:
                 words.append(token)
 
 
-EXAMPLES = [list(each) for each in dict.fromkeys(tuple(words) for block in blocks() for words in simple_commands(block))]
+EXAMPLES = [
+    list(each) for each in dict.fromkeys(tuple(words) for block in blocks() for words in simple_commands(block))
+]
 INLINE = [
     shlex.split(text)
     for text in re.findall(r"``(kwatch [^`]+)``", README)

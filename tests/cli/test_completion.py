@@ -20,11 +20,12 @@ from scripted import ScriptedServer
 from shells import on_path
 
 from kwatch.cli import cli
-from kwatch.cli.completion import NO_FILES, NO_SPACE, answer, for_line, split
+from kwatch.cli.completion import ARGUMENTS, NO_FILES, NO_SPACE, OF_COMMANDS, OPTIONS, answer, for_line, split
 from kwatch.cli.completion.candidates import OPERATORS
 from kwatch.cluster.cache import Cache, cache_folder
 from kwatch.cluster.discovery import Discovery
 from kwatch.cluster.kubeconfig import Connection
+from kwatch.conditions.predicates import parse_condition
 from kwatch.filters import parse_where
 from kwatch.model import Resource
 from kwatch.sandbox.play import playing
@@ -333,3 +334,20 @@ def test_kubectl_completes_its_plugin_with_the_same_answers(home: Path) -> None:
 def test_the_commands_that_kubectl_looks_for_are_installed() -> None:
     for name in ("kwatch", "kubectl-kwatch", "kubectl_complete-kwatch"):
         assert os.access(Path(sys.executable).parent / name, os.X_OK)
+
+
+def test_each_row_of_the_tables_is_for_an_option_that_there_is() -> None:
+    options = {(name, opt) for name, command in cli.commands.items() for each in command.params for opt in each.opts}
+    arguments = {each.name for command in cli.commands.values() for each in command.params}
+    assert OF_COMMANDS.keys() - options == set()
+    assert OPTIONS.keys() - {opt for _, opt in options} == set()
+    assert ARGUMENTS.keys() - arguments == set()
+
+
+@pytest.mark.parametrize(("command", "option"), [("wait", "--for"), ("watch", "--until"), ("watch", "--fail-on")])
+def test_each_condition_offered_is_one(command: str, option: str) -> None:
+    values = {"condition=": "condition=Ready", "jsonpath=": "jsonpath={.status}", "where=": "where=AGE>1m"}
+    offered = words(command, option, "")
+    assert len(offered) == 7
+    for word in offered:
+        assert parse_condition(values.get(word, word))

@@ -83,7 +83,8 @@ def test_the_version_stands_in_one_place() -> None:
 
 def test_what_is_installed_of_the_wheel_runs(built: Path, tmp_path: Path) -> None:
     (path,) = built.glob("*.whl")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--prefix", tmp_path, path]
+    apart = ["--ignore-installed", "--prefix", tmp_path]  # else pip would remove the kwatch of this environment
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", *apart, path]
     subprocess.run(pip, capture_output=True, env=os.environ | {"PYTHONWARNINGS": ""}, check=True)
     (package,) = tmp_path.glob("lib/*/site-packages/kwatch")
     environment = variables(tmp_path) | {"PYTHONPATH": str(package.parent)}
