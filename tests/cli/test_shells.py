@@ -46,6 +46,7 @@ UNIQUE = {
     "kwatch -s {server} pods -n shop db": "-n shop db-",
     "X=1 kwatch pods -n shop --output=nd": "--output=ndjson ",
     "kwatch pods -o jsonp": "-o jsonpath",
+    "kwatch events --for deploym": "--for deployments/",
     "kwatch pods --where 'STA": "--where 'STATUS",
     "kwatch pods --context arn:a": "--context arn:aws:",
     "kwatch pods --context=arn:a": "--context=arn:aws:",
