@@ -75,7 +75,7 @@ EXAMPLES = [
 INLINE = [
     shlex.split(text)
     for text in re.findall(r"``(kwatch [^`]+)``", README)
-    if text.count(" ") > 1 and not re.search(r"…|[A-Z]{2}|--help", text)
+    if text.count(" ") > 1 and not re.search(r"…|[A-Z]{2}|--help|^kwatch -", text)
 ]
 """Those in the midst of a text, but for mere names of commands and what stands for something else."""
 
