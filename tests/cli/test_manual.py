@@ -10,6 +10,7 @@ import click
 import pytest
 from manual.pages import CODES, NEEDED, TEXT, commands, pages, sections
 
+import kwatch
 from kwatch.errors import ExitCode
 
 MAN = Path(__file__).parent.parent.parent / "man"
@@ -56,3 +57,9 @@ def test_mandoc_has_nothing_to_say_but_that_no_date_is_stamped(page: Path) -> No
     done = subprocess.run(["mandoc", "-Tlint", page], capture_output=True, text=True, check=False)
     said = [line.partition(": ")[2] for line in done.stdout.splitlines()]
     assert [line for line in said if 'WARNING: missing date, using "": TH' not in line] == []
+
+
+@pytest.mark.parametrize("name", ["kwatch.bash", "_kwatch", "kwatch.fish"])
+def test_the_folder_of_completions_has_what_the_command_prints(name: str) -> None:
+    printed = Path(kwatch.__file__).parent / "cli" / "completion" / name
+    assert (MAN.parent / "completions" / name).read_bytes() == printed.read_bytes(), "run `make man`"

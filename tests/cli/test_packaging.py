@@ -18,7 +18,9 @@ from manual.pages import pages
 import kwatch
 
 ROOT = Path(__file__).parent.parent.parent
-SOURCES = ("kwatch", "man", "tests", "setup.cfg", "setup.py", "MANIFEST.in", "Makefile", "ruff.toml", "LICENSE")
+SOURCES = (
+    "kwatch", "completions", "man", "tests", "setup.cfg", "setup.py", "MANIFEST.in", "Makefile", "ruff.toml", "LICENSE",
+)  # fmt: skip
 TOOLS = ("build", "twine", "setuptools")
 SHARED = {
     "bash-completion/completions/kwatch.bash",
