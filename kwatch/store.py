@@ -22,11 +22,19 @@ class Entry(NamedTuple):
     packed: Any
 
 
+class Known(NamedTuple):
+    """The last known life of an object, its state as it was handed on."""
+
+    uid: str
+    version: str
+    state: Any
+
+
 class Kept(NamedTuple):
     """What is left of an earlier watch of the same query: where it stopped, and what it knew then."""
 
     checkpoint: Checkpoint = Checkpoint()
-    entries: Mapping[Key, Entry] = MappingProxyType({})
+    objects: Mapping[Key, Known] = MappingProxyType({})
 
 
 NOTHING = Kept()
@@ -48,10 +56,10 @@ def not_newer(version: str, than: str) -> bool:
 class Store:
     """The objects of one watch. Each method returns the changes to hand on, in order."""
 
-    def __init__(self, form: Form, entries: Mapping[Key, Entry] = MappingProxyType({})) -> None:
-        """`entries` were handed on by an earlier watch."""
+    def __init__(self, form: Form, known: Mapping[Key, Known] = MappingProxyType({})) -> None:
+        """`known` was handed on by an earlier watch."""
         self._form = form
-        self._entries: dict[Key, Entry] = dict(entries)
+        self._entries = {key: Entry(uid, version, form.pack(state)) for key, (uid, version, state) in known.items()}
         self._unseen: set[Key] = set()
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from kwatch.app.options import Options
 from kwatch.app.sources import NODES, Sources
 from kwatch.errors import UsageError
 from kwatch.model import Change, Environment, Key, Query
-from kwatch.protocol.forms import Document, Form, FullForm, ObjectForm, TableForm
+from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
 from kwatch.sinks import FORMS, Sink, SinkOptions, Wants, make
 from kwatch.stages import Only, Opening, Stage
 
@@ -87,11 +87,11 @@ def stages(options: Options, wanted: Sources, sink: Sink, export: Export | None)
     return chosen
 
 
-def _known(queries: Sequence[Query], export: Export | None) -> Iterator[tuple[Query, Key, Document]]:
+def _known(queries: Sequence[Query], export: Export | None) -> Iterator[tuple[Query, Key, Any]]:
     """What an earlier run of the export knew, whole."""
     for query in queries if export else ():
         assert export
-        yield from ((query, key, Document(entry.packed)) for key, entry in export.kept(query).entries.items())
+        yield from ((query, key, known.state) for key, known in export.kept(query).objects.items())
 
 
 def _order(options: Options, queries: Sequence[Query]) -> Callable[[Query, Change], Any] | None:

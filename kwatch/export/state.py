@@ -20,8 +20,9 @@ from kwatch.errors import ConfigError
 from kwatch.export.disk import Disk
 from kwatch.export.files import Position
 from kwatch.model import Change, Checkpoint, Column, Key, Query, Row
+from kwatch.protocol.forms import Document
 from kwatch.protocol.jsontext import decode, encode
-from kwatch.store import Entry, Kept
+from kwatch.store import Kept, Known
 
 VERSION = 1
 APPLICATION = 0x6B776174  # "kwat"
@@ -93,11 +94,11 @@ class State:
             rows = self._connection.execute(
                 "SELECT namespace, name, uid, version, state FROM object WHERE source = ?", (source,)
             )
-            entries = {
-                (namespace, name): Entry(uid, version, thawed(state, shared))
+            objects = {
+                (namespace, name): Known(uid, version, thawed(state, shared))
                 for namespace, name, uid, version, state in rows
             }
-        return Kept(Checkpoint(resume, bool(listing), bool(synced)), entries)
+        return Kept(Checkpoint(resume, bool(listing), bool(synced)), objects)
 
     @property
     def position(self) -> Position | None:
@@ -244,14 +245,14 @@ def frozen(state: Any) -> bytes:
 
 
 def thawed(state: bytes, shared: dict[Any, Any]) -> Any:
-    """What the form packed of a frozen state; equal columns become the same (`shared` has those met so far)."""
+    """A frozen state as it was; equal columns become the same (`shared` has those met so far)."""
     if not state.startswith(b"["):
-        return state
+        return Document(state)
     encoded, line, document = state.partition(b"\n")
     columns, cells, created, labels = decode(encoded.decode())
     header = tuple(Column(*column) for column in columns)
     header = shared.setdefault(header, header)
-    return Row(header, tuple(cells), created, labels, document if line else None)
+    return Row(header, tuple(cells), created, labels, Document(document) if line else None)
 
 
 def _row(source: int, change: Change) -> tuple[Any, ...]:

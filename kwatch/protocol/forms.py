@@ -166,6 +166,8 @@ class TableForm:
     def pack(self, state: Row) -> Any:
         """The row as JSON, a quarter of its size in objects; the row itself where that can't hold it."""
         columns, cells, created, labels, _ = state
+        if columns not in self._headers:  # those that an earlier watch had
+            self._headers.append(columns)
         return packed([self._headers.index(columns), list(cells), created, labels]) or state
 
     def unpack(self, kept: Any) -> Row:

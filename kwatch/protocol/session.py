@@ -105,7 +105,7 @@ class WatchSession:
         """
         self._query = query
         self._form = ShardForm(form, query.shard) if query.shard else form
-        self._store = Store(form, kept.entries)
+        self._store = Store(form, kept.objects)
         self._page_size = page_size
         self._stream_list = stream_list
         self._patient = patient

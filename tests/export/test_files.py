@@ -318,12 +318,13 @@ def test_a_state_remembers_rows_with_their_columns_and_objects_as_they_were(tmp_
     world.export.note(Batch(PODS, [Change("ADDED", ("", "c"), "u", "1", Document(b"{}"))], None, Checkpoint("2")))
     world.export.note(Batch(PODS, [Change("DELETED", ("", "c"), "u", "1", Document(b"{}"))], None, Checkpoint("3")))
     world.export.commit()
-    entries = world.export.kept(PODS).entries
-    assert {name: entry.packed for (_, name), entry in entries.items()} == {
+    states = {name: known.state for (_, name), known in world.export.kept(PODS).objects.items()}
+    assert {name: state._replace(document=None) for name, state in states.items()} == {
         "a": rows["a"],
-        "b": rows["b"]._replace(document=b'{"kind":"Pod"}'),
+        "b": rows["b"]._replace(document=None),
     }
-    assert entries["", "a"].packed.columns is entries["", "b"].packed.columns
+    assert (states["a"].document, states["b"].encoded) == (None, b'{"kind":"Pod"}')
+    assert states["a"].columns is states["b"].columns
     world.export.close()
 
 

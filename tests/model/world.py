@@ -19,7 +19,7 @@ from kwatch.sandbox import ApiError, Cluster
 from kwatch.sandbox import Request as ServerRequest
 from kwatch.sandbox.api import Api, Reply, Watching, error_reply
 from kwatch.sandbox.representations import event
-from kwatch.store import NOTHING, Entry, Kept
+from kwatch.store import NOTHING, Kept, Known
 
 NAMES = ("a", "b", "c", "d")
 MANY = 12
@@ -70,7 +70,7 @@ class World:
         self.cluster = Cluster(history=25, now=lambda: self.now)
         self.cluster.create("configmaps", {"metadata": {"name": "first", "labels": {"shown": "yes"}}})
         self.api = Api(self.cluster, address="", user="model", aggregated=True)
-        self.entries: dict[Key, Entry] = {}
+        self.entries: dict[Key, Known] = {}
         self.session = self._session(NOTHING)
         self.restarted = False
         self.told: set[str] = set()
@@ -290,7 +290,7 @@ class World:
         if change.type == "DELETED":
             self.entries.pop(change.key, None)
         else:
-            self.entries[change.key] = Entry(change.uid, change.version, self.form.pack(change.state))
+            self.entries[change.key] = Known(change.uid, change.version, change.state)
         once = (change.uid, change.version, change.type)
         if once in self.seen:
             self.problems.append(f"printed twice: {once}")

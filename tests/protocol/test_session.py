@@ -13,7 +13,7 @@ from kwatch.model import Bookmark, Change, Checkpoint, Listed, Notice, Query, Re
 from kwatch.protocol.decisions import DECISIONS, Cause
 from kwatch.protocol.forms import ObjectForm, TableForm
 from kwatch.protocol.session import Request, WatchSession
-from kwatch.store import Entry, Kept
+from kwatch.store import Kept, Known
 
 PODS = Query(Resource("", "v1", "pods", "Pod"), "rec")
 
@@ -618,14 +618,14 @@ def test_a_relist_is_streamed_too_and_its_versions_are_no_place_to_resume_from()
 
 
 def kept(driver: Driver) -> Kept:
-    """What the driver's session leaves: its checkpoint, and the entries that its changes add up to."""
-    entries = {}
+    """What the driver's session leaves: its checkpoint, and the objects that its changes add up to."""
+    objects = {}
     for one in driver.signals:
         if isinstance(one, Change) and one.type == "DELETED":
-            entries.pop(one.key, None)
+            objects.pop(one.key, None)
         elif isinstance(one, Change):
-            entries[one.key] = Entry(one.uid, one.version, ObjectForm().pack(one.state))
-    return Kept(driver.session.checkpoint, entries)
+            objects[one.key] = Known(one.uid, one.version, one.state)
+    return Kept(driver.session.checkpoint, objects)
 
 
 class Successor(Driver):
