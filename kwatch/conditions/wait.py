@@ -149,6 +149,8 @@ class Wait:
 
     def take(self, query: Query, signals: Iterable[Signal], now: Moment) -> None:
         """What a watch found: one of the queries waited for, or one that `wanted` gave."""
+        if isinstance(query, Reading) and query not in self._readings:
+            return  # nobody waits for that answer any more
         for signal in signals:
             if isinstance(signal, Change):
                 self._change(query, signal, now)
@@ -250,12 +252,15 @@ class Wait:
 
     def _present(self, query: Query, change: Change) -> None:
         target = self._targets.get((query, change.key))
+        if target is not None and target.uid and target.uid != change.uid and not target.gone:
+            self._end(target)  # another life of the name proves the end of the former, left selector or not
+            target = self._targets.get((query, change.key))
         if target is None:
             if self._plan.ends_objects and query not in self._unsynced:
                 return  # it came after those whose end is waited for
             target = self._add(query, change.key)
-        if target.gone and self._plan.ends_objects:
-            return  # another life of the name
+        if target.gone and (self._plan.ends_objects or target.uid != change.uid):
+            return  # another life of the name, perhaps in the same batch: the deletion isn't judged yet
         if target.uid == change.uid and older(change.version, target.version):
             return  # the object was read anew meanwhile, and this watch is behind
         if target.leaving and target.reading:  # it entered the selector again
@@ -389,7 +394,10 @@ class Wait:
         target.unanswered.discard(query)
         if target.reading == query:
             target.reading = None
-        self._unwanted.append(query)
+        if query in self._wanted:
+            self._wanted.remove(query)  # nobody was told of it yet
+        else:
+            self._unwanted.append(query)
 
     # Dependents
 

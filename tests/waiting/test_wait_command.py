@@ -215,6 +215,26 @@ def test_a_deletion_under_a_wait_for_something_else_is_code_3_at_once(
         assert "error: pod/web-0: it was deleted" in running.stderr
 
 
+@pytest.mark.parametrize("chosen", [["pod/web-0"], ["pods", "-l", "app=web"]])
+@pytest.mark.parametrize(
+    ("condition", "code"), [(["condition=Ready"], 3), (["delete"], 0), (["condition=Ready", "--count", "1"], 0)]
+)
+def test_a_deletion_that_comes_together_with_the_next_object_of_the_name_counts(
+    chosen: list[str], condition: list[str], code: int, cluster: Cluster, server: Server, tmp_path: Path
+) -> None:
+    create_pod(cluster, "web-0")
+    with Running(wait(server, *chosen, "--for", *condition), tmp_path) as running:
+        eventually(lambda: server.watches)
+        server.script(Fault(gone=True))
+        server.pause_accept()
+        server.disconnect()
+        cluster.delete("pods", "default", "web-0")
+        create_pod(cluster, "web-0", "True")
+        server.resume_accept()
+        assert running.process.wait(PATIENCE) == code, running.stderr
+        assert ("error: pod/web-0: it was deleted" in running.stderr) is (code == 3)
+
+
 def test_delete_is_by_uid_another_object_of_the_name_doesnt_matter(
     cluster: Cluster, server: Server, tmp_path: Path
 ) -> None:
