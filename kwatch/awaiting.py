@@ -169,7 +169,7 @@ class _Waiting:
         for query in wanted:
             self._feed.add(query)
         if self._on_progress:
-            for reference, why in self.wait.news():
+            for reference, _, why in self.wait.news():
                 self._on_progress(reference, why)
         return end
 

@@ -86,17 +86,21 @@ class Judge:
         """What to say of an end that isn't what was waited for, a line each."""
         if self.end is not None:
             result = self.end.result
-            return [f"error: {result.reference}: {result.reason}"] if result else []
+            return [f"error: {result.reference}{self.wait.place(result.namespace)}: {result.reason}"] if result else []
         timeout = self._options.timeout
         if not conditions:
             return [f"error: timed out after {timeout:g}s"]
         words = "not met" if self.checks_once else f"timed out after {timeout:g}s waiting"
         missing = self.wait.references(met=False)
-        lines = [f"error: {words} for {conditions} on {reference}: {why}" for reference, _, why in missing[:REPORTED]]
+        lines = [
+            f"error: {words} for {conditions} on {reference}{self.wait.place(namespace)}: {why}"
+            for reference, namespace, why in missing[:REPORTED]
+        ]
         if len(missing) > REPORTED:
             lines.append(f"error: and for {len(missing) - REPORTED} more")
         met = len(self.wait.references(met=True))
-        return lines or [f"error: {words} for {conditions}: {met} of {self._options.count or 1} objects are there"]
+        there = f"only {met} of {self._options.count} {self.wait.sought}" if met else f"there are no {self.wait.sought}"
+        return lines or [f"error: {words} for {conditions}: {there}"]
 
 
 _CODES = {

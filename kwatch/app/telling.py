@@ -42,8 +42,8 @@ class Telling:
             return
         news = waiting.news()
         if len(news) <= NEWS_OBJECTS:
-            for reference, why in news:
-                self._voice.say(f"{reference}: {why}")
+            for reference, namespace, why in news:
+                self._voice.say(f"{reference}{waiting.place(namespace)}: {why}")
         elif now - self._summed >= SUM_SECONDS:
             self._summed = now
             self._voice.say(waiting.progress())

@@ -87,6 +87,14 @@ class Dependents:
         pods = (pod for pod in self._revision_pods(workload) if not part(pod, "metadata").get("deletionTimestamp"))
         return [pod for pod in pods if workload.get("kind") == "Job" or not is_finished(pod)]
 
+    def old_pods(self, workload: Object) -> list[Object]:
+        """A StatefulSet's pods of other revisions than the newest that aren't on their way out; [] of other kinds."""
+        if workload.get("kind") != "StatefulSet" or not self._revision(workload):
+            return []
+        new = {_uid(pod) for pod in self._revision_pods(workload)}
+        pods = (pod for pod in self.owned(_uid(workload), "Pod") if _uid(pod) not in new)
+        return [pod for pod in pods if not part(pod, "metadata").get("deletionTimestamp") and not is_finished(pod)]
+
     def is_moving(self, workload: Object) -> bool:
         """Whether there may soon be room for more pods: one of any revision leaves, or one of the newest isn't ready or
         available yet, after which its controller takes an old one away."""

@@ -32,6 +32,8 @@ class Rule(NamedTuple):
 
 
 INIT = "init container"
+NOT_READY = "not ready"
+"""The state of a pod that runs, and of which no container says what it waits for."""
 PATIENCE = 15.0
 """Seconds after which what the kubelet tries again at once has failed often enough."""
 
@@ -90,9 +92,29 @@ def waits_for(workload: Object, dependents: Dependents) -> str:
     """The first pod of the newest revision that isn't ready and what it waits for: `web-7f… (ContainerCreating)`."""
     for pod in dependents.new_pods(workload):
         if not is_finished(pod) and not is_ready(pod):
-            return f"{part(pod, 'metadata', 'name')} ({_state(pod)})"
+            return f"{part(pod, 'metadata', 'name')} ({state(pod)})"
+    if blocker := _blocker(workload, dependents):
+        return blocker
     refusal = dependents.refusal(workload)
     return f"a pod that can't be created ({refusal.message})" if refusal else ""
+
+
+def _blocker(workload: Object, dependents: Dependents) -> str:
+    """A pod of an older revision that isn't ready: a StatefulSet in order waits for it before it replaces any.
+
+    (kubernetes.io, StatefulSets, "Forced rollback".) Below the partition its end would bring the old revision again.
+    """
+    for pod in dependents.old_pods(workload):
+        if is_ready(pod):
+            continue
+        name, namespace = (part(pod, "metadata", each) for each in ("name", "namespace"))
+        words = f"{name} of an older revision ({state(pod)})"
+        stuck = any(waiting_reason(status) in REASONS for _, status in _statuses(pod))
+        in_order = part(workload, "spec", "podManagementPolicy") != "Parallel"
+        if stuck and in_order and not count(workload, "spec", "updateStrategy", "rollingUpdate", "partition"):
+            words += f", which isn't replaced before it is ready: kubectl delete pod {name} -n {namespace}"
+        return words
+    return ""
 
 
 def _broken(pod: Object, dependents: Dependents, now: float, is_job: bool) -> Culprit | None:
@@ -164,7 +186,7 @@ def _end_in_words(ended: Object, *, with_message: bool) -> str:
     return f"exited with code {count(ended, 'exitCode')}{signal}{reason}" + (f": {message}" if message else "")
 
 
-def _state(pod: Object) -> str:
+def state(pod: Object) -> str:
     """What a pod that isn't ready is at, in a word or two."""
     scheduled = condition_of(pod, "PodScheduled")
     if scheduled is not None and scheduled.get("status") == "False":
@@ -176,4 +198,4 @@ def _state(pod: Object) -> str:
         if reason and reason != "PodInitializing":
             return reason
     running = str(part(pod, "status", "phase")) == "Running"
-    return "not ready" if running else str(part(pod, "status", "phase") or "Pending")
+    return NOT_READY if running else str(part(pod, "status", "phase") or "Pending")

@@ -19,6 +19,7 @@ from kwatch.conditions.verdict import (
     count,
     is_stale,
     part,
+    parts,
 )
 from kwatch.errors import UsageError
 from kwatch.filters import Where, parse_where
@@ -88,14 +89,22 @@ class StatusCondition:
         """Met where the condition has that status, and isn't that of an older generation."""
         condition = condition_of(value, self.name)
         if condition is None:
-            return Verdict(Outcome.WAITING, f"it has no condition {self.name} yet")
+            state = self._state(value)
+            why = f" ({state})" if state else _others(value)
+            return Verdict(Outcome.WAITING, f"it has no condition {self.name} yet{why}")
         says = f"{condition.get('type')} is {condition.get('status')}"
         if self._is_old(value, condition):
             return Verdict(Outcome.WAITING, f"{says}, but of an older generation: the newest spec isn't observed yet")
         if str(condition.get("status")).casefold() == self.value.casefold():
             return Verdict(MET, says)
-        why = because(condition)
+        why = "; ".join(text for text in (because(condition), self._state(value)) if text)
         return Verdict(Outcome.WAITING, f"{says} ({why})" if why else says)
+
+    def _state(self, value: Object) -> str:
+        """What a pod is at that isn't ready: its condition names the containers, and not what they wait for."""
+        is_about = value.get("kind") == "Pod" and self.name.casefold() in _READINESS and self.value.casefold() == "true"
+        state = failures.state(value) if is_about else ""
+        return "" if state in _SAYS_NOTHING else state
 
     @staticmethod
     def _is_old(value: Object, condition: Object) -> bool:
@@ -244,7 +253,15 @@ class PrintedCell:
         return Verdict(Outcome.WAITING, f"{name} is {brief(cell) or 'empty'}")
 
 
+_SAYS_NOTHING = (failures.NOT_READY, "Pending")
+_READINESS = ("ready", "containersready")
 _STALE = "its status is that of an older generation: the newest spec isn't observed yet"
+
+
+def _others(value: Object) -> str:
+    """The conditions that an object has, where it lacks the one asked for: a Job has Failed, a name is mistyped."""
+    kinds = [str(each.get("type")) for each in parts(value, "status", "conditions")]
+    return f"; it has {', '.join(kinds)}" if kinds else ""
 
 
 def _is_true(value: Object, name: str) -> bool:
@@ -279,6 +296,10 @@ class _Form(NamedTuple):
 
 def _status_condition(text: str, rest: str, _: bool) -> Condition:
     name, equals, value = rest.partition("=")
+    if not name.strip():
+        raise UsageError(f'"{text}" names no condition; write condition=TYPE[=STATUS]')
+    if equals and not value.strip():
+        raise UsageError(f'"{text}" has no status after the last "="; write condition=TYPE=STATUS, or leave it out')
     return Condition(text, StatusCondition(name, value if equals else "true"))
 
 

@@ -80,6 +80,7 @@ class End(NamedTuple):
     result: Result | None = None
 
 
+_OPEN = (Outcome.MET, Outcome.WAITING)
 _UNLISTED = Verdict(Outcome.WAITING, "not listed yet")
 
 
@@ -129,6 +130,7 @@ class Wait:
                 condition.check(query.resource)
         self._plan = plan
         self._started = started
+        self._queries = tuple(queries)
         self._unsynced = set(queries)
         self._targets: dict[tuple[Query, Key], _Target] = {}
         self._dependents = Dependents() if any(each.needs_dependents for each in plan.conditions) else None
@@ -149,6 +151,8 @@ class Wait:
 
     def take(self, query: Query, signals: Iterable[Signal], now: Moment) -> None:
         """What a watch found: one of the queries waited for, or one that `wanted` gave."""
+        if isinstance(query, Reading) and query not in self._readings:
+            return  # nobody waits for that answer any more
         for signal in signals:
             if isinstance(signal, Change):
                 self._change(query, signal, now)
@@ -198,24 +202,46 @@ class Wait:
         chosen = (each for each in self._targets.values() if (each.verdict.outcome is Outcome.MET) is met)
         return [(each.reference, each.key[0], _why(each.verdict)) for each in chosen]
 
-    def news(self) -> list[tuple[str, str]]:
-        """(reference, why) of the objects of which something else is to be said than the last time."""
+    def news(self) -> list[tuple[str, str, str]]:
+        """(reference, namespace, why) of the objects of which something else is to be said than the last time.
+
+        Not of one that fails: that ends the wait, and is said then.
+        """
         found = []
         for key, target in self._targets.items():
-            if target.verdict is _UNLISTED or target.verdict.doubtful:
+            if target.verdict is _UNLISTED or target.verdict.doubtful or target.verdict.outcome not in _OPEN:
                 continue
             if self._told.get(key) != (why := _why(target.verdict)):
                 self._told[key] = why
-                found.append((target.reference, why))
+                found.append((target.reference, target.key[0], why))
         return found
+
+    def place(self, namespace: str) -> str:
+        """` in NAMESPACE`, where the objects of several are waited for: a name alone wouldn't tell them apart."""
+        spaces = {query.namespace for query in self._queries}
+        return f" in {namespace}" if namespace and (len(spaces) > 1 or "" in spaces) else ""
+
+    @property
+    def sought(self) -> str:
+        """What is waited for: `pods in shop with labels app=web and fields status.phase=Running`."""
+        query = self._queries[0]
+        several = [each.namespace for each in self._queries if each.namespace]
+        spaces = f" in {', '.join(dict.fromkeys(several))}" if several else ""
+        types = ", ".join(dict.fromkeys(f"{each.resource.qualified} {each.name}".strip() for each in self._queries))
+        narrowed = [
+            f"{kind} {text}"
+            for kind, text in (("labels", query.label_selector), ("fields", query.field_selector))
+            if text
+        ]
+        return types + spaces + (f" with {' and '.join(narrowed)}" if narrowed else "")
 
     def progress(self) -> str:
         """How far it is, on one line."""
         targets = list(self._targets.values())
         first = next((each for each in targets if each.verdict.outcome is not Outcome.MET), None)
         if first is None:
-            return f"{len(targets)} met" if targets else "no object yet"
-        words = f"{first.reference}: {first.verdict.progress or _why(first.verdict)}"
+            return f"{len(targets)} met" if targets else f"there are no {self.sought} yet"
+        words = f"{first.reference}{self.place(first.key[0])}: {first.verdict.progress or _why(first.verdict)}"
         if len(targets) == 1:
             return words
         met = sum(each.verdict.outcome is Outcome.MET for each in targets)
@@ -250,12 +276,15 @@ class Wait:
 
     def _present(self, query: Query, change: Change) -> None:
         target = self._targets.get((query, change.key))
+        if target is not None and target.uid and target.uid != change.uid and not target.gone:
+            self._end(target)  # another life of the name proves the end of the former, left selector or not
+            target = self._targets.get((query, change.key))
         if target is None:
             if self._plan.ends_objects and query not in self._unsynced:
                 return  # it came after those whose end is waited for
             target = self._add(query, change.key)
-        if target.gone and self._plan.ends_objects:
-            return  # another life of the name
+        if target.gone and (self._plan.ends_objects or target.uid != change.uid):
+            return  # another life of the name, perhaps in the same batch: the deletion isn't judged yet
         if target.uid == change.uid and older(change.version, target.version):
             return  # the object was read anew meanwhile, and this watch is behind
         if target.leaving and target.reading:  # it entered the selector again
@@ -389,7 +418,10 @@ class Wait:
         target.unanswered.discard(query)
         if target.reading == query:
             target.reading = None
-        self._unwanted.append(query)
+        if query in self._wanted:
+            self._wanted.remove(query)  # nobody was told of it yet
+        else:
+            self._unwanted.append(query)
 
     # Dependents
 

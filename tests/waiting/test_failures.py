@@ -386,3 +386,54 @@ def test_a_selector_becomes_a_parameter(selector: dict[str, Any], text: str) -> 
 def test_an_object_of_another_shape_is_judged_without_harm(status: Any, condition: str) -> None:
     value = {"kind": "Deployment", "metadata": {"name": "web"}, "spec": None, "status": status}
     assert judged(value, condition=condition).outcome in (Outcome.MET, Outcome.WAITING)
+
+
+def stateful_set(**spec: Any) -> dict[str, Any]:
+    status = {"observedGeneration": 2, "replicas": 3, "readyReplicas": 2, "updateRevision": "web-2"}
+    return {
+        "kind": "StatefulSet",
+        "metadata": {"name": "web", "namespace": "default", "uid": "web", "generation": 2},
+        "spec": {"replicas": 3, "updateStrategy": {"type": "RollingUpdate"}, **spec},
+        "status": status,
+    }
+
+
+ORDERED: dict[str, Any] = {}
+PARALLEL = {"podManagementPolicy": "Parallel"}
+PARTITIONED = {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}}
+BY_HAND = ", which isn't replaced before it is ready: kubectl delete pod web-1 -n default"
+
+
+@pytest.mark.parametrize(
+    ("spec", "waiting", "says"),
+    [
+        (ORDERED, "ImagePullBackOff", f"web-1 of an older revision (ImagePullBackOff){BY_HAND}"),
+        (ORDERED, "ContainerCreating", "web-1 of an older revision (ContainerCreating)"),
+        (PARALLEL, "ImagePullBackOff", "web-1 of an older revision (ImagePullBackOff)"),
+        (PARTITIONED, "ImagePullBackOff", "web-1 of an older revision (ImagePullBackOff)"),
+    ],
+)
+def test_a_stateful_set_stuck_on_a_pod_of_an_older_revision_names_it(
+    spec: dict[str, Any], waiting: str, says: str
+) -> None:
+    old = pod("web", waiting, labels={"controller-revision-hash": "web-1"})
+    verdict = judged(stateful_set(**spec), old)
+    assert (verdict.outcome, verdict.why) == (Outcome.WAITING, f"Waiting for 1 pods to be ready; waiting for {says}")
+
+
+def test_a_pod_that_is_not_ready_says_what_it_waits_for() -> None:
+    stuck = judged(pod("web", "ImagePullBackOff"), condition="condition=ready")
+    assert stuck.why == "Ready is False (ImagePullBackOff)"
+    assert judged(pod("web"), condition="condition=Ready").why == "Ready is False"
+    assert judged(pod("web", phase="Pending"), condition="condition=Ready").why == "Ready is False"
+    full = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
+    unplaced = judged(pod("web", phase="Pending", conditions=[full]), condition="condition=Ready")
+    assert unplaced.why == "it has no condition Ready yet (Unschedulable: 0/3 nodes are available)"
+    assert judged(pod("web", ready=True), condition="condition=Ready=False").why == "Ready is True"
+
+
+def test_a_condition_that_is_missing_names_those_there_are() -> None:
+    failed = {"kind": "Job", "status": {"conditions": [{"type": "FailureTarget"}, {"type": "Failed"}]}}
+    why = judged(failed, condition="condition=Complete").why
+    assert why == "it has no condition Complete yet; it has FailureTarget, Failed"
+    assert judged({"kind": "Job"}, condition="condition=Complete").why == "it has no condition Complete yet"

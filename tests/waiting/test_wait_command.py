@@ -108,6 +108,52 @@ def test_a_status_of_an_older_generation_is_not_believed(cluster: Cluster, serve
         assert running.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["pods", "--all"], "there are no pods in default"),
+        (["pods", "-l", "app=nope", "-n", "shop"], "there are no pods in shop with labels app=nope"),
+        (["po,deploy", "--all", "-A"], "there are no pods, deployments.apps"),
+        (
+            ["pods", "-n", "shop,default", "-l", "a", "--field-selector", "spec.nodeName=n"],
+            "there are no pods in shop, default with labels a and fields spec.nodeName=n",
+        ),
+    ],
+)
+def test_a_wait_that_finds_nothing_says_what_it_looked_for(arguments: list[str], says: str, server: Server) -> None:
+    code, _, err = asked(server, *arguments, "--for", "create", "--timeout", "0")
+    assert (code, err) == (124, f"kwatch: error: not met for create: {says}\n")
+
+
+def test_a_wait_for_more_objects_than_there_are_counts_them(cluster: Cluster, server: Server) -> None:
+    create_pod(cluster, "web-0", "True")
+    code, _, err = asked(server, "pods", "--all", "--for", "create", "--count", "3", "--timeout", "0")
+    assert (code, err) == (124, "kwatch: error: not met for create: only 1 of 3 pods in default\n")
+
+
+@pytest.mark.parametrize(
+    ("spaces", "place"), [(["-A"], " in default"), (["-n", "default,shop"], " in default"), ([], "")]
+)
+def test_objects_of_several_namespaces_are_named_with_theirs(
+    spaces: list[str], place: str, cluster: Cluster, server: Server
+) -> None:
+    create_pod(cluster, "web-0")
+    for more, says in (
+        (["--timeout", "0"], f"not met for delete on pod/web-0{place}: it is there"),
+        (["--timeout", "50ms"], f"kwatch: pod/web-0{place}: it is there"),
+        (["--fail-on", "create"], f"error: pod/web-0{place}: create is met"),
+    ):
+        assert says in asked(server, "pods", "--all", *spaces, "--for", "delete", *more)[2]
+
+
+def test_a_rollout_that_has_no_answer_is_said_once(cluster: Cluster, server: Server) -> None:
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "updateStrategy": {"type": "OnDelete"}}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+    cluster.create("statefulsets", {"metadata": {"name": "db"}, "spec": {**spec, "template": template}})
+    code, _, err = asked(server, "sts/db", "--for", "rollout", "--timeout", "5s")
+    assert (code, len(err.splitlines())) == (1, 1), err
+
+
 def test_what_a_selector_finds_is_waited_for_all_of_it_and_at_least_one(
     cluster: Cluster, server: Server, tmp_path: Path
 ) -> None:
@@ -213,6 +259,26 @@ def test_a_deletion_under_a_wait_for_something_else_is_code_3_at_once(
         create_pod(cluster, "web-0", "True")
         assert running.process.wait(PATIENCE) == 3
         assert "error: pod/web-0: it was deleted" in running.stderr
+
+
+@pytest.mark.parametrize("chosen", [["pod/web-0"], ["pods", "-l", "app=web"]])
+@pytest.mark.parametrize(
+    ("condition", "code"), [(["condition=Ready"], 3), (["delete"], 0), (["condition=Ready", "--count", "1"], 0)]
+)
+def test_a_deletion_that_comes_together_with_the_next_object_of_the_name_counts(
+    chosen: list[str], condition: list[str], code: int, cluster: Cluster, server: Server, tmp_path: Path
+) -> None:
+    create_pod(cluster, "web-0")
+    with Running(wait(server, *chosen, "--for", *condition), tmp_path) as running:
+        eventually(lambda: server.watches)
+        server.script(Fault(gone=True))
+        server.pause_accept()
+        server.disconnect()
+        cluster.delete("pods", "default", "web-0")
+        create_pod(cluster, "web-0", "True")
+        server.resume_accept()
+        assert running.process.wait(PATIENCE) == code, running.stderr
+        assert ("error: pod/web-0: it was deleted" in running.stderr) is (code == 3)
 
 
 def test_delete_is_by_uid_another_object_of_the_name_doesnt_matter(
@@ -425,7 +491,7 @@ def test_an_unknown_type_without_a_group_is_an_error_at_once(server: Server, tmp
     run = kwatch(wait(server, "widgets/one", "--for", "create"), tmp_path)
     assert (run.returncode, run.stderr) == (
         1,
-        'kwatch: error: the server doesn\'t have a resource type "widgets"\n',
+        'kwatch: error: the server doesn\'t have a resource type "widgets"; see `kwatch resources`\n',
     )
 
 
@@ -584,6 +650,11 @@ def test_every_exit_code(cluster: Cluster, server: Server, tmp_path: Path) -> No
         (["pods", "--for", "create"], "say which objects"),
         (["pod/a", "--all", "--for", "create"], "--all and a name exclude each other"),
         (["pod/a", "--for", "condition="], '"condition=" is not complete; write condition=TYPE[=STATUS]'),
+        (["pod/a", "--for", "condition=Ready="], '"condition=Ready=" has no status after the last "="'),
+        (
+            ["pod/a", "--for", "condition==Ready"],
+            '"condition==Ready" names no condition; write condition=TYPE[=STATUS]',
+        ),
         (["pod/a", "--for", "create=yes"], '"create=yes": create takes no value'),
         (
             ["pod/a", "--for", "rollout"],
