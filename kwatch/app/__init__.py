@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kwatch.app.judging import left
 from kwatch.app.loop import TICK_SECONDS
-from kwatch.app.options import EventOptions, Options
+from kwatch.app.options import EventOptions, Options, WaitOptions
 from kwatch.app.output import prepared
 from kwatch.app.playing import sandbox
 from kwatch.app.sources import connections
 from kwatch.app.voice import Voice
-from kwatch.app.waiting import WaitOptions, wait
 from kwatch.app.watching import opened, watch
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ExitCode, KwatchError, Terminated
@@ -46,6 +44,8 @@ def run(options: Options, env: Environment) -> ExitCode:
 
 def run_wait(options: WaitOptions, env: Environment) -> ExitCode:
     """Wait for conditions; the exit code says how it ended."""
+    from kwatch.app.judging import left
+    from kwatch.app.waiting import wait
 
     def work(voice: Voice) -> ExitCode:
         started = time.monotonic()

@@ -31,15 +31,9 @@ def plan_of(options: Options, any_of: Sequence[str] = ()) -> Plan:
     return Plan(parsed(options.until), parsed(any_of), parsed(options.fail_on))
 
 
-def ends_of(options: Options, started: float) -> float:
-    """When the timeout passes, in monotonic seconds; never where there is none."""
-    timeout = options.timeout
-    return started + timeout if timeout is not None and timeout >= 0 else float("inf")
-
-
 def left(options: Options, started: float) -> float:
     """Seconds that what has to be done first may take; checking once, as many as it takes."""
-    return float("inf") if options.timeout == 0 else ends_of(options, started) - time.monotonic()
+    return float("inf") if options.timeout == 0 else options.times_out(started) - time.monotonic()
 
 
 def moment() -> Moment:
@@ -122,7 +116,7 @@ class Until:
         self._options = options
         self._queries = frozenset(queries)
         self._notice = quiet
-        self._judge = Judge(Wait(plan, queries, started), options, ends_of(options, started))
+        self._judge = Judge(Wait(plan, queries, started), options, options.times_out(started))
 
     def take(self, batch: Batch) -> Iterable[Batch]:
         """The batch, if it is of the watch."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kwatch.app.judging import Until
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
 from kwatch.errors import ExitCode, KwatchError, NotFound
@@ -17,6 +16,7 @@ from kwatch.stages import Stage, Ticking
 from kwatch.vitals import Vitals
 
 if TYPE_CHECKING:
+    from kwatch.app.judging import Until
     from kwatch.export import Export
 
 TICK_SECONDS = 0.1

@@ -90,3 +90,20 @@ class Options:
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     cache_dir: str | None = ""
     """Where kubectl's caches are, "" for the usual place; None keeps nothing."""
+
+    def times_out(self, started: float) -> float:
+        """When the timeout passes, in monotonic seconds; never where there is none."""
+        return started + self.timeout if self.timeout is not None and self.timeout >= 0 else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """What a wait was asked for: of the objects of `watch`, whose `until` are the conditions that must all hold.
+
+    `any_of` are those of which one is enough. The watch's `timeout` in seconds: 0 checks once, less waits for ever.
+    """
+
+    watch: Options
+    any_of: tuple[str, ...] = ()
+    all_objects: bool = False
+    output: str = ""

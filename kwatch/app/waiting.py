@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from kwatch.app.judging import Judge, ends_of, left, moment, plan_of
-from kwatch.app.options import Options
+from kwatch.app.judging import Judge, left, moment, plan_of
+from kwatch.app.options import WaitOptions
 from kwatch.app.sources import Sources, sources
 from kwatch.app.telling import Telling
 from kwatch.app.voice import Voice
@@ -33,19 +33,6 @@ from kwatch.watcher import Watcher
 ASK_SECONDS = (0.1, 1.0)
 """The first and the longest pause between two questions for a type that isn't served yet."""
 OUTPUTS = ("", "json", "ndjson", "jsonl")
-
-
-@dataclass(frozen=True, slots=True)
-class WaitOptions:
-    """What a wait was asked for: of the objects of `watch`, whose `until` are the conditions that must all hold.
-
-    `any_of` are those of which one is enough. The watch's `timeout` in seconds: 0 checks once, less waits for ever.
-    """
-
-    watch: Options
-    any_of: tuple[str, ...] = ()
-    all_objects: bool = False
-    output: str = ""
 
 
 def wait(
@@ -79,7 +66,7 @@ def _driven(
     telling: Telling,
     started: float,
 ) -> ExitCode:
-    judge = Judge(Wait(plan, list(wanted), started), options.watch, ends_of(options.watch, started))
+    judge = Judge(Wait(plan, list(wanted), started), options.watch, options.watch.times_out(started))
     by_cluster = {query.cluster: connection for query, connection in wanted.items()}
 
     def watcher(query: Query, clock: Clock) -> Watcher:

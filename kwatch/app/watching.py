@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from kwatch.app import output
 from kwatch.app.exporting import exporting
-from kwatch.app.judging import Until, ends_of
 from kwatch.app.loop import Loop
 from kwatch.app.options import Options
 from kwatch.app.sources import Outdated, Sources, sources
@@ -28,6 +27,7 @@ from kwatch.vitals import Vitals
 from kwatch.watcher import Watcher
 
 if TYPE_CHECKING:
+    from kwatch.app.judging import Until
     from kwatch.export import Export
 
 
@@ -58,7 +58,7 @@ def _watch_known(
     ends = started + options.duration if options.duration is not None else float("inf")
     for _ in range(2):
         try:
-            wanted = sources(options, connections, env.variables, voice, min(ends, ends_of(options, started)))
+            wanted = sources(options, connections, env.variables, voice, min(ends, options.times_out(started)))
         except TimeIsUp:
             if time.monotonic() >= ends:
                 return ExitCode.OK
@@ -107,6 +107,8 @@ def _run(
 def _until(options: Options, queries: Sequence[Query], started: float, voice: Voice) -> Until | None:
     if not options.until and not options.fail_on and options.timeout is None:
         return None
+    from kwatch.app.judging import Until
+
     return Until(options, queries, started, lambda text: None if options.quiet else voice.say(text))
 
 
