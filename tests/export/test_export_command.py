@@ -189,6 +189,22 @@ def test_each_csv_file_has_its_header_and_one_that_is_appended_to_keeps_it(serve
     assert "no header time,event" in refused.stderr
 
 
+def test_a_csv_that_is_appended_to_keeps_its_label_columns_or_is_refused(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    server.cluster.patch("configmaps", "default", "b", {"metadata": {"labels": {"x": "y"}}})
+    plain = ["configmaps", "-s", server.url, "-o", "csv", "--output-file", str(path), "--count", "3"]
+    labels = ["-L", "x", "--show-labels"]
+    for _ in range(2):
+        assert kwatch([*plain, *labels], tmp_path).returncode == 0
+    written = path.read_text()
+    rows = [line.split(",") for line in written.splitlines()]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert [row[-2:] for row in rows if row[2] == "b"] == [["y", "x=y"]] * 2
+    refused = kwatch([*plain, "-L", "other"], tmp_path)
+    assert (refused.returncode, len(refused.stderr.splitlines()), path.read_text()) == (1, 1, written)
+    assert "ends without other; name another file" in refused.stderr
+
+
 @pytest.mark.parametrize(("output", "read"), [("json", json_documents), ("yaml", yaml_documents)])
 def test_documents_are_appended_as_documents(
     server: Server, tmp_path: Path, output: str, read: Callable[[str], list[dict]]
