@@ -23,6 +23,7 @@ from kwatch.export.rotation import Names, Rotation
 
 TAIL = 4096
 """Bytes before a position that tell whether a file is the one it was noted of."""
+MAX_HEADER = 1 << 20
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
 _MAX_EVENT = 64 * 1024 * 1024
 _REASONS = {
@@ -72,7 +73,18 @@ class OutputFile:
     def flush(self) -> None:
         """Nothing: `put` does it."""
 
+    def precede(self, data: bytes) -> None:
+        """Keep `data` for the next `put`, before all else that is kept."""
+        self._pending.insert(0, data)
+        self.pending += len(data)
+
     # The file
+
+    @property
+    def first_line(self) -> bytes:
+        """The first line there is, with its end; empty where there is none."""
+        line, end, _ = os.pread(self._descriptor, min(self.size, MAX_HEADER), 0).partition(b"\n")
+        return line + end if end else b""
 
     @property
     def position(self) -> Position:

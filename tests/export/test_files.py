@@ -305,6 +305,39 @@ def test_asked_to_reopen_it_writes_to_the_file_that_has_the_name_now(tmp_path: P
     assert world.files() == {"e.ndjson": "c\n", "e.ndjson.1": "a\nb\n"}
 
 
+@pytest.mark.parametrize("state", [False, True])
+def test_asked_to_reopen_while_the_disk_is_full_it_lets_go_of_the_file_that_was_moved_away(
+    tmp_path: Path, state: bool
+) -> None:
+    class FullUntilMoved(Full):
+        def write(self, descriptor: int, data: bytes | memoryview) -> int:
+            if os.fstat(descriptor).st_ino == full:
+                self.errors.append(errno.ENOSPC)
+            return super().write(descriptor, data)
+
+    full = 0
+    world = World(tmp_path, state=state, disk=FullUntilMoved())
+    world.export.has_header = True
+    world.write("header", "a")
+    full = world.path.stat().st_ino
+
+    def move(_: float) -> None:
+        assert len(world.said) < 3, "it never let go"
+        if world.path.exists():
+            world.path.rename(tmp_path / "e.ndjson.1")
+            world.export.ask_to_reopen()
+
+    world.export._wait = move
+    world.write("b")
+    assert world.files() == {"e.ndjson": "header\nb\n", "e.ndjson.1": "header\na\n"}
+    assert world.export.generation == 0
+    world.export.close()
+    world = World(tmp_path, state=state)
+    world.write("c")
+    assert world.path.read_text() == "header\nb\nc\n"
+    world.export.close()
+
+
 def test_a_state_remembers_rows_with_their_columns_and_objects_as_they_were(tmp_path: Path) -> None:
     columns = (Column("Name", "string", "name"), Column("Restarts", "integer", "", 1))
     rows = {
