@@ -53,6 +53,8 @@ def exporting(
 _REFUSALS: tuple[tuple[Callable[[Options], object], str], ...] = (
     (lambda options: options.export.is_asked_for and options.sink.output not in FORMS,
      f"only {', '.join(FORMS)} can be exported; choose one of them with -o"),
+    (lambda options: options.export.state and _is_one_file(options.export.state, options.export.output_file),
+     "--state and --output-file are one file; give each a name of its own"),
     (lambda options: options.export.state and options.sink.sort_by,
      "--sort-by waits for all that is there at the start; with --state leave it out"),
     (lambda options: options.export.state and any(where.on_age for where in options.wheres),
@@ -66,6 +68,10 @@ _REFUSALS: tuple[tuple[Callable[[Options], object], str], ...] = (
       for name in ("rotate_size", "rotate_every", "rotate_keep", "compress")),
 )  # fmt: skip
 """What doesn't go together, and what to do instead."""
+
+
+def _is_one_file(one: str, other: str) -> bool:
+    return bool(other) and Path(one).resolve() == Path(other).resolve()
 
 
 def _check(options: Options) -> None:
