@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -38,7 +38,7 @@ def exporting(
     options: Options, wanted: Mapping[Query, Connection], env: Environment, voice: Voice
 ) -> Iterator[tuple[Environment, Export | None]]:
     """The environment to write to, and the export if it is one. On leaving, file and state are complete."""
-    _check(options)
+    _check(options, wanted)
     if not options.export.is_asked_for:
         yield env, None
         return
@@ -74,7 +74,9 @@ def _is_one_file(one: str, other: str) -> bool:
     return bool(other) and Path(one).resolve() == Path(other).resolve()
 
 
-def _check(options: Options) -> None:
+def _check(options: Options, wanted: Iterable[Query]) -> None:
+    if options.sink.output == "csv" and len({query.resource for query in wanted}) > 1:
+        raise UsageError("csv has one header: watch one type at a time, or choose -o ndjson")
     for is_wrong, words in _REFUSALS:
         if is_wrong(options):
             raise UsageError(words)

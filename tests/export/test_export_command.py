@@ -246,6 +246,13 @@ def test_what_makes_no_sense_is_refused(server: Server, tmp_path: Path, argument
     assert list(tmp_path.glob("[es]")) == []
 
 
+def test_several_types_are_refused_as_csv_before_there_is_a_file(server: Server, tmp_path: Path) -> None:
+    done = kwatch(["cm,po", "-s", server.url, "-o", "csv", "--output-file", str(tmp_path / "e.csv")], tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "csv has one header" in done.stderr
+    assert not (tmp_path / "e.csv").exists()
+
+
 def test_a_filter_of_one_run_is_refused_by_the_state_of_another(server: Server, tmp_path: Path) -> None:
     export = Exporting(server, tmp_path)
     export.run()
