@@ -104,12 +104,12 @@ class Export:
             blocked = True
             left = ends - time.monotonic()
             if left <= 0:
-                raise DiskFull(f"{self._place} couldn't be written to the end: {error}; make room and start again")
+                raise DiskFull(f"{error}; not all could be written: make room and start again")
             if self._file and self._reopen:  # it may have been moved to make room, which its descriptor still holds
                 self._reopen_amid(self._file)
                 continue
             delay, backoff = backoff.step(0.0, 0.0)
-            self._say(f"{self._place}: {error}; nothing is lost, trying again in {delay:.1f}s")
+            self._say(f"{error}; nothing is lost, trying again in {delay:.1f}s")
             self._wait(min(delay, left))
         if blocked:
             self._say(f"{self._place}: writing goes on")
@@ -131,7 +131,11 @@ class Export:
 
     @property
     def _place(self) -> str:
-        return f"output file {self._file.path}" if self._file else "the state"
+        return f"output file {self._file.path}" if self._file else "stdout"
+
+    def _place_of(self, error: OSError | sqlite3.Error) -> str:
+        """What there was no room for."""
+        return f"state {self._state.path}" if self._state and isinstance(error, sqlite3.Error) else self._place
 
     def _start(self, file: OutputFile) -> None:
         if file.mended:
@@ -156,7 +160,7 @@ class Export:
         except (OSError, sqlite3.Error) as error:
             if self._file and not position:  # what was put whole may stay: nobody takes it for committed
                 self._file.take_back()
-            return _passing(error)
+            return f"{self._place_of(error)}: {_passing(error)}"
         if self._file:
             self._file.settle(self._now())
         return ""

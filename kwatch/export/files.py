@@ -26,8 +26,9 @@ TAIL = 4096
 MAX_HEADER = 1 << 20
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
 _MAX_EVENT = 64 * 1024 * 1024
+LINK = "it is a symbolic link; name the file it points to"
 _REASONS = {
-    errno.ELOOP: "it is a symbolic link; name the file it points to",
+    errno.ELOOP: LINK,
     errno.ENOENT: "its folder doesn't exist; make it first",
     errno.EISDIR: "it is a folder; name a file in it",
 }
@@ -60,7 +61,8 @@ class OutputFile:
         """Bytes kept for the next `put`."""
         self._written = 0
         self._torn = False
-        self._adopt(self._open(), kept)
+        is_new = not os.path.lexists(path)
+        self._adopt(self._open(), kept, is_new=is_new)
 
     # A sink's stream
 
@@ -199,13 +201,15 @@ class OutputFile:
     def _let_go(self) -> None:
         os.close(self._descriptor)
 
-    def _adopt(self, descriptor: int, kept: Position | None = None) -> None:
-        """Go on with this file, mended."""
+    def _adopt(self, descriptor: int, kept: Position | None = None, *, is_new: bool = False) -> None:
+        """Go on with this file, mended. One that is new and refused leaves no trace."""
         found = os.fstat(descriptor)
         self._descriptor, self.inode, self.size, self.since = descriptor, found.st_ino, found.st_size, found.st_mtime
         try:
             self._mend(kept)
         except BaseException:
+            if is_new and not found.st_size:
+                self._disk.unlink(self.path)
             self._let_go()
             raise
 

@@ -210,6 +210,7 @@ def test_a_state_that_finds_no_room_is_tried_again_and_the_file_has_the_event_on
     world.write("z", version="4")
     disk.times = 2
     world.write("a", version="5")
+    assert world.said[0].startswith(f"state {tmp_path}/state: database or disk is full; nothing is lost")
     assert world.path.read_text() == "z\na\n"
     assert world.state
     assert world.state.kept(PODS).checkpoint == Checkpoint("5", False, True)
@@ -277,6 +278,10 @@ def test_a_file_that_isnt_as_the_state_has_it_is_refused(tmp_path: Path) -> None
         with pytest.raises(ConfigError, match="it isn't as the state has it, 4 bytes long"):
             World(tmp_path, state=True)
         assert world.path.read_text() == text
+    world.path.unlink()
+    with pytest.raises(ConfigError, match="it isn't as the state has it, 4 bytes long"):
+        World(tmp_path, state=True)
+    assert not world.path.exists()
 
 
 def test_a_file_that_was_renamed_between_two_runs_is_found_and_mended(tmp_path: Path) -> None:
@@ -366,9 +371,14 @@ def test_a_state_remembers_rows_with_their_columns_and_objects_as_they_were(tmp_
     [
         ("/other", "ndjson", Source("uid", PODS.path, ""), "output .*e.ndjson, not /other"),
         ("", "csv", Source("uid", PODS.path, ""), "form ndjson, not csv"),
-        ("", "ndjson", Source("other", PODS.path, ""), "of cluster uid, which isn't watched now"),
-        ("", "ndjson", Source("uid", "/api/v1/nodes", ""), "/api/v1/pods of cluster uid, which isn't"),
-        ("", "ndjson", Source("uid", PODS.path, "labelSelector=a"), "/api/v1/pods of cluster uid, which isn't"),
+        ("", "ndjson", Source("other", PODS.path, ""), "/pods of cluster uid, not /api/v1/pods of cluster other;"),
+        ("", "ndjson", Source("uid", "/api/v1/nodes", ""), "/pods of cluster uid, not /api/v1/nodes of cluster uid;"),
+        (
+            "",
+            "ndjson",
+            Source("uid", PODS.path, "labelSelector=a"),
+            "/pods of cluster uid, not /api/v1/pods with labelSelector=a of cluster uid;",
+        ),
     ],
 )
 def test_the_state_of_another_export_is_refused(
@@ -379,6 +389,19 @@ def test_the_state_of_another_export_is_refused(
     world.export.close()
     with pytest.raises(ConfigError, match=said):
         State(tmp_path / "state", output or str(world.path), form, {PODS: source}, Disk())
+
+
+def test_a_state_that_is_a_symbolic_link_is_refused_as_an_output_file_is(tmp_path: Path) -> None:
+    link(tmp_path / "state")
+    with pytest.raises(ConfigError, match="it is a symbolic link; name the file it points to"):
+        World(tmp_path, state=True)
+
+
+def test_a_state_that_has_no_room_to_begin_says_so(tmp_path: Path) -> None:
+    disk = FullForState()
+    disk.times = 1
+    with pytest.raises(ConfigError, match="full; make room and start again"):
+        World(tmp_path, state=True, disk=disk)
 
 
 def test_a_state_in_which_nothing_ever_came_may_become_that_of_another_export(tmp_path: Path) -> None:
