@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import heapq
+import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,17 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from kwatch.cluster.files import config_error, why
-from kwatch.errors import ConfigError, MalformedFrame
+from kwatch.errors import MalformedFrame
 from kwatch.model import Query, Resource
 from kwatch.protocol.jsontext import changed_by_decoding, decode, decode_exactly, encode
 from kwatch.protocol.lines import MAX_LINE
 from kwatch.text import brief
 
 EVENTS = ("ADDED", "MODIFIED", "DELETED")
+_KINDS = {
+    stat.S_IFDIR: "a folder; name the files in it",
+    stat.S_IFIFO: "a pipe, and files are read more than once; write it to a file first",
+}
 _GZIP = b"\x1f\x8b"
 
 
@@ -56,10 +61,19 @@ class Recording:
 
     def records(self) -> Iterator[Record]:
         """All records. Raises ConfigError where there is not one, or a file can't be read any more."""
-        begun = [(first.time, file) for file in self._files if (first := file.begin())]
+        begun: list[tuple[float | None, _File]] = []
+        empty: list[Path] = []
+        for file in self._files:
+            first = file.begin()
+            if first:
+                begun.append((first.time, file))
+            else:
+                empty.append(file.path)
         if not begun:
-            names = ", ".join(str(file.path) for file in self._files)
+            names = ", ".join(map(str, empty))
             raise config_error(f"{names}: no events in it; give what kwatch -o ndjson wrote")
+        for path in empty:
+            self._say(f"{path}: no events in it; passed over")
         timed = [(time, file) for time, file in begun if time is not None]
         if len(timed) == len(begun):
             yield from _merged(sorted(timed, key=lambda pair: pair[0]))
@@ -79,10 +93,7 @@ class _File:
 
     def begin(self) -> Record | None:
         """The first record, if there is one."""
-        first = next(self._read(told=False), None)
-        if first is None:
-            self._say(f"{self.path}: no events in it; passed over")
-        return first
+        return next(self._read(told=False), None)
 
     def records(self) -> Iterator[Record]:
         """All of them."""
@@ -209,8 +220,10 @@ def _size(path: Path) -> int:
 
 def _opened(path: Path) -> IO[bytes]:
     try:
-        if not path.is_file():
-            raise ConfigError(f"{path} is no file to replay; give files that kwatch -o ndjson wrote")
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            found = _KINDS.get(stat.S_IFMT(mode), "no regular file; give files that kwatch -o ndjson wrote")
+            raise config_error(f"{path} is no file to replay: it is {found}")
         return open(path, "rb")
     except (OSError, ValueError) as error:
         raise config_error(f"{path} can't be read: {why(error)}; check the path and its permissions") from error

@@ -59,22 +59,22 @@ class Vitals:
         """The main thread got round: what it had is written."""
         self._beaten = now
 
-    def problems(self, now: float) -> list[str]:
-        """What is wrong at `now`, a line each; none if all is well."""
+    def problems(self, now: float, patience: float = STALE_SECONDS) -> list[str]:
+        """What is wrong at `now`, a line each; none if all is well. Trouble is, after `patience` seconds."""
         held = now - self._beaten
         found = [f"nothing could be written for {held:.0f}s"] if held > STALE_SECONDS else []
         for query, pulse in list(self.pulses.items()):
             if pulse.troubled == float("-inf"):
                 found.append(f"{query}: the watch has ended")
-            elif pulse.troubled is not None and now - pulse.troubled > STALE_SECONDS:
+            elif pulse.troubled is not None and now - pulse.troubled > patience:
                 found.append(f"{query}: in trouble for {now - pulse.troubled:.0f}s")
             elif now - pulse.heard > SILENT_SECONDS:
                 found.append(f"{query}: no word for {now - pulse.heard:.0f}s")
         return found
 
     def summary(self, now: float) -> str:
-        """One line for a person."""
+        """One line for a person, who is told of trouble from its beginning."""
         lag = max((now - pulse.heard for pulse in list(self.pulses.values())), default=0.0)
-        state = "; ".join(self.problems(now)) or "all is well"
+        state = "; ".join(self.problems(now, patience=0.0)) or "all is well"
         watches = f"{len(self.pulses)} watch{'es' * (len(self.pulses) != 1)}"
         return f"{state}: {self.events.total():,} events from {watches}, last word {lag:.0f}s ago"

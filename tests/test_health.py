@@ -87,6 +87,12 @@ def test_a_heartbeat_sums_up() -> None:
     assert vitals.summary(2.0) == "all is well: 1,234 events from 1 watch, last word 2s ago"
 
 
+def test_a_heartbeat_tells_of_trouble_from_its_beginning() -> None:
+    vitals = after(Notice("refused", 1.0))
+    assert vitals.summary(31.0).startswith("pods in default: in trouble for 31s: 0 events")
+    assert vitals.problems(31.0) == []
+
+
 def test_metrics_count_events_reconnects_and_relists() -> None:
     signals = [
         Synced("1", 2, True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -131,6 +132,31 @@ def test_from_to_a_namespace_and_a_count_narrow_it(story: Path) -> None:
     assert len(Replayed([story], options={"count": 3}).stdout.splitlines()) == 3
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"at": T0 - 1.0}, "nothing was recorded then; the next event came at 2026-09-21T14:13:20Z"),
+        ({"end": T0 - 1.0}, "nothing was recorded then; the next event came at 2026-09-21T14:13:20Z"),
+        ({"start": T0 + 99.0}, "nothing was recorded then; the last event before came at 2026-09-21T14:13:50Z, "
+         "the recording ends there"),
+        ({"start": T0 + 11.0, "end": T0 + 12.0}, "nothing was recorded then; the last event before came at "
+         "2026-09-21T14:13:30Z, the next event came at 2026-09-21T14:13:40Z"),
+        ({"options": {"namespaces": ("none",)}}, "nothing was recorded in none"),
+        ({"at": T0 + 5.0, "options": {"name_patterns": ("z",)}},
+         "nothing of what was recorded was there at 2026-09-21T14:13:25Z"),
+    ],
+)  # fmt: skip
+def test_where_nothing_is_printed_it_is_said_why(story: Path, asked: dict, said: str) -> None:
+    shown = Replayed([story], "", **asked)
+    assert (shown.code, shown.stdout.splitlines()[1:], shown.stderr) == (0, [], f"kwatch: {said}\n")
+
+
+def test_from_after_to_is_refused(story: Path) -> None:
+    shown = Replayed([story], start=T0 + 2.0, end=T0 + 1.0)
+    assert (shown.code, shown.stdout) == (2, "")
+    assert "--from is later than --to" in shown.stderr
+
+
 def test_filters_are_those_of_a_live_watch_and_narrow_the_state_at_a_moment_too(story: Path) -> None:
     running = parse_where("STATUS=Running")
     shown = [json.loads(one) for one in Replayed([story], options={"wheres": (running,)}).stdout.splitlines()]
@@ -218,12 +244,22 @@ def test_files_without_an_event_are_an_error(tmp_path: Path, content: bytes) -> 
     (tmp_path / "x").write_bytes(content)
     shown = Replayed([tmp_path / "x"])
     assert (shown.code, shown.stdout) == (1, "")
-    assert shown.stderr.splitlines()[-1].endswith("no events in it; give what kwatch -o ndjson wrote")
+    assert shown.stderr == f"kwatch: error: {tmp_path / 'x'}: no events in it; give what kwatch -o ndjson wrote\n"
 
 
-def test_what_can_not_be_read_is_an_error(tmp_path: Path) -> None:
-    assert "is no file to replay" in Replayed([tmp_path]).stderr
-    assert "is no file to replay" in Replayed([tmp_path / "none"]).stderr
+def test_an_empty_file_among_others_is_told(story: Path) -> None:
+    empty = story.with_name("empty")
+    empty.touch()
+    shown = Replayed([story, empty])
+    assert (shown.code, len(shown.stdout.splitlines())) == (0, 5)
+    assert shown.stderr == f"kwatch: {empty}: no events in it; passed over\n"
+
+
+def test_what_can_not_be_read_is_an_error_that_says_why(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no file to replay: it is a folder; name the files in it" in Replayed([tmp_path]).stderr
+    assert "is no file to replay: it is a pipe" in Replayed([tmp_path / "pipe"]).stderr
+    assert "can't be read: no such file or directory; check the path" in Replayed([tmp_path / "none"]).stderr
 
 
 def test_an_object_that_comes_again_under_its_name_has_no_old_state(tmp_path: Path) -> None:
@@ -251,6 +287,11 @@ def test_at_ten_times_the_speed_it_takes_a_tenth_of_the_time(tmp_path: Path) -> 
     started = time.monotonic()
     assert len(Replayed([path], speed=10.0).stdout.splitlines()) == 2
     assert 0.2 <= time.monotonic() - started < 2
+
+
+def test_at_any_speed_rows_have_the_times_and_ages_of_then(story: Path) -> None:
+    ages = ["AGE", "0s", "0s", "10s", "20s", "30s"]
+    assert [one.split()[-1] for one in Replayed([story], "", speed=1e6).stdout.splitlines()] == ages
 
 
 def test_the_command_takes_times_and_speeds_and_refuses_others(story: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -38,7 +38,7 @@ def exporting(
     options: Options, wanted: Mapping[Query, Connection], env: Environment, voice: Voice
 ) -> Iterator[tuple[Environment, Export | None]]:
     """The environment to write to, and the export if it is one. On leaving, file and state are complete."""
-    _check(options)
+    _check(options, wanted)
     if not options.export.is_asked_for:
         yield env, None
         return
@@ -53,6 +53,8 @@ def exporting(
 _REFUSALS: tuple[tuple[Callable[[Options], object], str], ...] = (
     (lambda options: options.export.is_asked_for and options.sink.output not in FORMS,
      f"only {', '.join(FORMS)} can be exported; choose one of them with -o"),
+    (lambda options: options.export.state and _is_one_file(options.export.state, options.export.output_file),
+     "--state and --output-file are one file; give each a name of its own"),
     (lambda options: options.export.state and options.sink.sort_by,
      "--sort-by waits for all that is there at the start; with --state leave it out"),
     (lambda options: options.export.state and any(where.on_age for where in options.wheres),
@@ -68,7 +70,13 @@ _REFUSALS: tuple[tuple[Callable[[Options], object], str], ...] = (
 """What doesn't go together, and what to do instead."""
 
 
-def _check(options: Options) -> None:
+def _is_one_file(one: str, other: str) -> bool:
+    return bool(other) and Path(one).resolve() == Path(other).resolve()
+
+
+def _check(options: Options, wanted: Iterable[Query]) -> None:
+    if options.sink.output == "csv" and len({query.resource for query in wanted}) > 1:
+        raise UsageError("csv has one header: watch one type at a time, or choose -o ndjson")
     for is_wrong, words in _REFUSALS:
         if is_wrong(options):
             raise UsageError(words)
@@ -158,6 +166,7 @@ class PerFile:
         self._export = export
         self._generation = export.generation
         self._continues = export.size > 0
+        export.has_header = options.output == "csv" and options.headers
         self._sink = make(replace(options, csv_header=_csv_header(options, export)), env)
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:

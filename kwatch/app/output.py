@@ -120,8 +120,6 @@ def sink(options: Options, queries: Sequence[Query], env: Environment, export: E
     namespaced = any(query.resource.namespaced for query in queries)
     several = options.all_namespaces or len({query.namespace for query in queries if query.resource.namespaced}) > 1
     types = {query.resource for query in queries}
-    if len(types) > 1 and options.sink.output == "csv":
-        raise UsageError("csv has one header: watch one type at a time, or choose -o ndjson")
     shown = replace(
         options.sink,
         show_namespace=namespaced and several,

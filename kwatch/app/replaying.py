@@ -61,12 +61,14 @@ def replay(options: Options, asked: ReplayOptions, env: Environment, voice: Voic
     """Replay to the end."""
     if asked.at is not None and (asked.start, asked.end) != (None, None):
         raise UsageError("--at is one moment: leave out --from and --to")
+    if asked.start is not None and asked.end is not None and asked.start > asked.end:
+        raise UsageError("--from is later than --to: nothing is between them; exchange the two")
     if asked.at is None and options.sink.sort_by:
         raise UsageError("events come in the order of their time; --sort-by is for the state --at a moment")
     recording = Recording([Path(name) for name in asked.files], voice.say)
-    records = _within(_counted(recording, voice.progress), options, asked)
+    records = _within(_counted(recording, voice.progress), options, asked, voice.say)
     if asked.at is not None:
-        return _print_state(options, asked.at, records, env)
+        return _print_state(options, asked.at, records, env, voice.say)
     ahead = [record for _, record in zip(range(AHEAD), records, strict=False)]
     clock = _Clock(asked.speed)
     told = replace(env, now=clock.now)
@@ -97,18 +99,33 @@ def _chained(ahead: Iterable[Record], rest: Iterable[Record]) -> Iterator[Record
     yield from rest
 
 
-def _within(records: Iterable[Record], options: Options, asked: ReplayOptions) -> Iterator[Record]:
-    """Those of the namespaces and the time asked for."""
+def _within(
+    records: Iterable[Record], options: Options, asked: ReplayOptions, say: Callable[[str], None]
+) -> Iterator[Record]:
+    """Those of the namespaces and the time asked for. Where there is none, `say` takes why."""
     start, end = asked.start, asked.end if asked.at is None else asked.at
+    before, is_any = "", False
+    after = "the recording ends there"
     for record in records:
         if asked.needs_times and record.time is None:
             raise NoTimes("the recording doesn't say when its events came; record with --timestamps for that")
         at = record.time or 0.0
-        if end is not None and at > end:
-            return  # by time: nothing earlier follows, but for a clock that was put back
+        if end is not None and at > end:  # by time: nothing earlier follows, but for a clock that was put back
+            after = f"the next event came at {_told(at)}"
+            break
+        before = f"the last event before came at {_told(at)}, "
         in_namespace = not options.namespaces or record.object["metadata"].get("namespace") in options.namespaces
         if in_namespace and (start is None or at >= start):
+            is_any = True
             yield record
+    if not is_any:
+        where = f" in {', '.join(map(inert, options.namespaces))}" if options.namespaces else ""
+        around = f" then; {before}{after}" if asked.needs_times and not where else ""
+        say(f"nothing was recorded{where}{around}")
+
+
+def _told(seconds: float) -> str:
+    return moment(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _stages(options: Options, queries: Sequence[Query], now: Callable[[], datetime]) -> list[Stage]:
@@ -151,14 +168,17 @@ class _Clock:
         self._speed = speed
         self._begun: tuple[float, float] | None = None
         self._at: float | None = None
+        self._awaited = 0.0
 
     def now(self) -> datetime:
-        """The time of the record that came last, and what passed since; the world's where none has a time."""
+        """The time of the record that came last, and what passed since, but not beyond that of the one awaited: however
+        late it is printed, it came then. The world's time where none has one."""
         if self._at is None:
             return datetime.now(timezone.utc)
         if self._begun is None:
             return moment(self._at)
-        return moment(max(self._at, self._begun[1] + (time.monotonic() - self._begun[0]) * self._speed))
+        passed = self._begun[1] + (time.monotonic() - self._begun[0]) * self._speed
+        return moment(max(self._at, min(passed, self._awaited)))
 
     def due(self, record: Record) -> float:
         """When, by time.monotonic, the record's moment has come."""
@@ -166,6 +186,7 @@ class _Clock:
             return 0.0
         if self._begun is None:
             self._begun = (time.monotonic(), record.time)
+        self._awaited = record.time
         return self._begun[0] + (record.time - self._begun[1]) / self._speed
 
     def reach(self, record: Record) -> None:
@@ -273,7 +294,9 @@ class _Replay:
 # The state at a moment
 
 
-def _print_state(options: Options, at: float, records: Iterable[Record], env: Environment) -> ExitCode:
+def _print_state(
+    options: Options, at: float, records: Iterable[Record], env: Environment, say: Callable[[str], None]
+) -> ExitCode:
     now, wants = moment(at), _wants(options)
     states = _States(options, Wants.OBJECTS)
     for record in records:
@@ -286,6 +309,8 @@ def _print_state(options: Options, at: float, records: Iterable[Record], env: En
         state = {query: sorted(changes, key=partial(key, query)) for query, changes in state.items()}
     stages = _stages(options, list(state), lambda: now)
     found = {query: shown for query, changes in state.items() if (shown := _filtered(query, changes, stages))}
+    if states.known and not found:
+        say(f"nothing of what was recorded was there at {_told(at)}")
     if options.sink.output in TABLES:
         env.stdout.write(_tables(options, found, now).encode(errors="backslashreplace"))
     else:

@@ -16,6 +16,7 @@ from kwatch.cli.parameters import (
     address,
     duration,
     event_types,
+    file_name,
     glob,
     names,
     names_if_any,
@@ -156,9 +157,9 @@ ENDING = (
     click.option("--duration", metavar="TIME", type=duration, help="End after TIME: 30s, 2m, 1h30m."),
 )
 EXPORT = (
-    click.option("--output-file", metavar="FILE", default="",
+    click.option("--output-file", metavar="FILE", type=file_name,
                  help="Append to FILE in place of stdout; with -o ndjson, json, yaml or csv."),
-    click.option("--state", metavar="FILE", default="",
+    click.option("--state", metavar="FILE", type=file_name,
                  help="Remember what was written; the next run goes on from there, nothing twice, nothing lost."),
     click.option("--rotate-size", metavar="SIZE", type=size, help="Begin a new file at SIZE: 100MB, 1GiB."),
     click.option("--rotate-every", metavar="TIME", type=period, help="Begin a new file each TIME of UTC: 1h, 1d."),

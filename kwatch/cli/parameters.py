@@ -83,6 +83,15 @@ def address(text: str) -> tuple[str, int]:
     return match[1].strip("[]"), int(match[2])
 
 
+def file_name(text: str) -> str:
+    """The name of a file to write. Raises BadParameter for what an unset variable leaves, and for stdout's."""
+    if not text:
+        raise click.BadParameter("a file has no empty name; name one, or leave it out")
+    if text == "-":
+        raise click.BadParameter("'-' is no file; leave it out for stdout, or write ./- for a file of that name")
+    return text
+
+
 def shard(text: str) -> Shard:
     """`2/8`. Raises click's BadParameter for anything else."""
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)

@@ -50,6 +50,8 @@ class Export:
         self.stream = file or stream
         self.generation = 0
         """How often the file was begun anew: a sink starts over with each, for a header say."""
+        self.has_header = False
+        """Whether each file begins with a line that says what follows."""
         self._file = file
         self._state = state
         self._say = say
@@ -102,9 +104,12 @@ class Export:
             blocked = True
             left = ends - time.monotonic()
             if left <= 0:
-                raise DiskFull(f"{self._place} couldn't be written to the end: {error}; make room and start again")
+                raise DiskFull(f"{error}; not all could be written: make room and start again")
+            if self._file and self._reopen:  # it may have been moved to make room, which its descriptor still holds
+                self._reopen_amid(self._file)
+                continue
             delay, backoff = backoff.step(0.0, 0.0)
-            self._say(f"{self._place}: {error}; nothing is lost, trying again in {delay:.1f}s")
+            self._say(f"{error}; nothing is lost, trying again in {delay:.1f}s")
             self._wait(min(delay, left))
         if blocked:
             self._say(f"{self._place}: writing goes on")
@@ -126,7 +131,11 @@ class Export:
 
     @property
     def _place(self) -> str:
-        return f"output file {self._file.path}" if self._file else "the state"
+        return f"output file {self._file.path}" if self._file else "stdout"
+
+    def _place_of(self, error: OSError | sqlite3.Error) -> str:
+        """What there was no room for."""
+        return f"state {self._state.path}" if self._state and isinstance(error, sqlite3.Error) else self._place
 
     def _start(self, file: OutputFile) -> None:
         if file.mended:
@@ -151,7 +160,7 @@ class Export:
         except (OSError, sqlite3.Error) as error:
             if self._file and not position:  # what was put whole may stay: nobody takes it for committed
                 self._file.take_back()
-            return _passing(error)
+            return f"{self._place_of(error)}: {_passing(error)}"
         if self._file:
             self._file.settle(self._now())
         return ""
@@ -186,19 +195,30 @@ class Export:
     def _turn(self, file: OutputFile) -> None:
         """Go over to another file where that is due. All is settled."""
         if self._reopen:
-            self._reopen = False
-            self._reopened(file)
+            self.generation += self._reopened(file)
         now = self._now()
         if file.is_due(now) and now >= self._rotate_at:
             self._rotate(file, now)
         while self._compressor and not self._compressor.problems.empty():
             self._say(self._compressor.problems.get())
 
-    def _reopened(self, file: OutputFile) -> None:
+    def _reopened(self, file: OutputFile) -> bool:
+        """Whether it is another file now."""
+        self._reopen = False
         try:
-            self._begun(file.reopen())
+            is_another = file.reopen()
         except (OSError, ConfigError) as error:
             self._say(f"output file {file.path}: can't be opened again, writing goes on where it was: {error}")
+            return False
+        self._moved = self._moved or (is_another and self._state is not None)
+        return is_another
+
+    def _reopen_amid(self, file: OutputFile) -> None:
+        """The same while events are kept, which were made to follow the header of the file there was."""
+        file.take_back()
+        header = file.first_line if self.has_header else b""
+        if self._reopened(file) and not file.size:
+            file.precede(header)
 
     def _rotate(self, file: OutputFile, now: float) -> None:
         try:
@@ -207,16 +227,12 @@ class Export:
             self._rotate_at = now + Backoff().step(0.0, 0.0)[0]
             self._say(f"output file {file.path}: can't be rotated now: {why(error)}")
             return
-        self._begun(True)
+        self.generation += 1
+        self._moved = self._state is not None
         if self._compressor:
             self._compressor.add(lasting)
         if file.rotation.keep:
             self._prune(file)
-
-    def _begun(self, anew: bool) -> None:
-        if anew:
-            self.generation += 1
-            self._moved = self._state is not None
 
     def _prune(self, file: OutputFile) -> None:
         for name in Names(file.path).surplus(os.listdir(file.path.parent), file.rotation.keep):

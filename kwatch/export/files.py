@@ -23,10 +23,12 @@ from kwatch.export.rotation import Names, Rotation
 
 TAIL = 4096
 """Bytes before a position that tell whether a file is the one it was noted of."""
+MAX_HEADER = 1 << 20
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
 _MAX_EVENT = 64 * 1024 * 1024
+LINK = "it is a symbolic link; name the file it points to"
 _REASONS = {
-    errno.ELOOP: "it is a symbolic link; name the file it points to",
+    errno.ELOOP: LINK,
     errno.ENOENT: "its folder doesn't exist; make it first",
     errno.EISDIR: "it is a folder; name a file in it",
 }
@@ -59,7 +61,8 @@ class OutputFile:
         """Bytes kept for the next `put`."""
         self._written = 0
         self._torn = False
-        self._adopt(self._open(), kept)
+        is_new = not os.path.lexists(path)
+        self._adopt(self._open(), kept, is_new=is_new)
 
     # A sink's stream
 
@@ -72,7 +75,18 @@ class OutputFile:
     def flush(self) -> None:
         """Nothing: `put` does it."""
 
+    def precede(self, data: bytes) -> None:
+        """Keep `data` for the next `put`, before all else that is kept."""
+        self._pending.insert(0, data)
+        self.pending += len(data)
+
     # The file
+
+    @property
+    def first_line(self) -> bytes:
+        """The first line there is, with its end; empty where there is none."""
+        line, end, _ = os.pread(self._descriptor, min(self.size, MAX_HEADER), 0).partition(b"\n")
+        return line + end if end else b""
 
     @property
     def position(self) -> Position:
@@ -187,13 +201,15 @@ class OutputFile:
     def _let_go(self) -> None:
         os.close(self._descriptor)
 
-    def _adopt(self, descriptor: int, kept: Position | None = None) -> None:
-        """Go on with this file, mended."""
+    def _adopt(self, descriptor: int, kept: Position | None = None, *, is_new: bool = False) -> None:
+        """Go on with this file, mended. One that is new and refused leaves no trace."""
         found = os.fstat(descriptor)
         self._descriptor, self.inode, self.size, self.since = descriptor, found.st_ino, found.st_size, found.st_mtime
         try:
             self._mend(kept)
         except BaseException:
+            if is_new and not found.st_size:
+                self._disk.unlink(self.path)
             self._let_go()
             raise
 

@@ -7,6 +7,7 @@ output up to which all of that is written. Schema changes raise VERSION; an olde
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -18,12 +19,17 @@ from typing import Any, NamedTuple
 from kwatch.cluster.files import config_error, why
 from kwatch.errors import ConfigError
 from kwatch.export.disk import Disk
-from kwatch.export.files import Position
+from kwatch.export.files import LINK, Position
 from kwatch.model import Change, Checkpoint, Column, Key, Query, Row
 from kwatch.protocol.forms import Document
 from kwatch.protocol.jsontext import decode, encode
 from kwatch.store import Kept, Known
 
+ADVICE = {
+    "database or disk is full": "make room and start again",
+    "attempt to write a readonly database": "check its permissions",
+    "unable to open database file": "check the permissions of its folder",
+}
 VERSION = 1
 APPLICATION = 0x6B776174  # "kwat"
 _SCHEMA = """
@@ -143,6 +149,11 @@ class State:
         with self._transaction():
             self._place(position)
 
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
+
     def close(self) -> None:
         """What was noted and not committed is forgotten."""
         self._close.close()
@@ -188,9 +199,12 @@ class State:
         for name, old, new in (("output", told[0], output), ("form", told[1], form)):
             if old != new:
                 raise self._other(f"{name} {old or 'stdout'}, not {new or 'stdout'}")
-        for source in sorted(before - wanted):
+        gone, added = sorted(before - wanted), sorted(wanted - before)
+        if gone and added:
+            raise self._other(f"{gone[0]}, not {added[0]}")
+        for source in gone:
             raise self._other(f"{source}, which isn't watched now")
-        for source in sorted(wanted - before):
+        for source in added:
             raise self._other(f"what was watched then, not {source}")
 
     def _other(self, what: str) -> ConfigError:
@@ -272,7 +286,9 @@ def _lock(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except (OSError, ValueError) as error:
-        raise config_error(f"state {path} can't be opened: {why(error)}; check the path") from error
+        is_link = isinstance(error, OSError) and error.errno == errno.ELOOP
+        reason = LINK if is_link else f"{why(error)}; check the path"
+        raise config_error(f"state {path} can't be opened: {reason}") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise config_error(f"state {path} isn't a regular file; name one")
@@ -315,4 +331,5 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise config_error(f"state {path} can't be used: {error}; bring back a copy, or begin a new one") from error
+        advice = ADVICE.get(str(error), "bring back a copy, or begin a new one")
+        raise config_error(f"state {path} can't be used: {error}; {advice}") from error

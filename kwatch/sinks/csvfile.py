@@ -56,15 +56,22 @@ class CsvSink(QuietSink):
         prefix = self._prefix("time", "event", "cluster", "namespace")
         if list(header[: len(prefix)]) != prefix:
             raise ConfigError(f"the file to append to has no header {','.join(prefix)},...; name another file")
-        return list(header[len(prefix) :])
+        columns = list(header[len(prefix) :])
+        labels = self._label_headings()
+        if columns[len(columns) - len(labels) :] != labels:
+            raise ConfigError(f"the header of the file to append to ends without {','.join(labels)}; name another file")
+        return columns[: len(columns) - len(labels)]
+
+    def _label_headings(self) -> list[str]:
+        return [*map(self._safe, self._options.label_columns), *["LABELS"] * self._options.show_labels]
 
     def _use(self, columns: tuple[Column, ...], write_row: Callable[[list[str]], object]) -> None:
         names = [one_line(heading(column)) for column in columns]
         if not self._header:
             self._header = names
             if self._options.headers:
-                labels = [*self._options.label_columns, *["LABELS"] * self._options.show_labels]
-                write_row([*self._prefix("time", "event", "cluster", "namespace"), *map(self._safe, [*names, *labels])])
+                prefix = self._prefix("time", "event", "cluster", "namespace")
+                write_row([*prefix, *map(self._safe, names), *self._label_headings()])
         self._columns = columns
         self._name = next((names.index(one_line(heading(each))) for each in columns if each.format == "name"), -1)
         self._age = age_index(columns)

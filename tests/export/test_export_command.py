@@ -189,6 +189,22 @@ def test_each_csv_file_has_its_header_and_one_that_is_appended_to_keeps_it(serve
     assert "no header time,event" in refused.stderr
 
 
+def test_a_csv_that_is_appended_to_keeps_its_label_columns_or_is_refused(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    server.cluster.patch("configmaps", "default", "b", {"metadata": {"labels": {"x": "y"}}})
+    plain = ["configmaps", "-s", server.url, "-o", "csv", "--output-file", str(path), "--count", "3"]
+    labels = ["-L", "x", "--show-labels"]
+    for _ in range(2):
+        assert kwatch([*plain, *labels], tmp_path).returncode == 0
+    written = path.read_text()
+    rows = [line.split(",") for line in written.splitlines()]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert [row[-2:] for row in rows if row[2] == "b"] == [["y", "x=y"]] * 2
+    refused = kwatch([*plain, "-L", "other"], tmp_path)
+    assert (refused.returncode, len(refused.stderr.splitlines()), path.read_text()) == (1, 1, written)
+    assert "ends without other; name another file" in refused.stderr
+
+
 @pytest.mark.parametrize(("output", "read"), [("json", json_documents), ("yaml", yaml_documents)])
 def test_documents_are_appended_as_documents(
     server: Server, tmp_path: Path, output: str, read: Callable[[str], list[dict]]
@@ -214,6 +230,10 @@ def test_documents_are_appended_as_documents(
         (["-o", "ndjson", "--state", "s", "--sort-by", ".metadata.name"], "leave it out"),
         (["-o", "ndjson", "--rotate-size", "1MB"], "--rotate-size is for an --output-file"),
         (["-o", "ndjson", "--compress"], "--compress is for an --output-file"),
+        (["-o", "ndjson", "--output-file", ""], "a file has no empty name"),
+        (["-o", "ndjson", "--output-file", "-"], "leave it out for stdout"),
+        (["-o", "ndjson", "--output-file", "e", "--state", ""], "a file has no empty name"),
+        (["-o", "ndjson", "--output-file", "e", "--state", "e"], "--state and --output-file are one file"),
         (["-o", "ndjson", "--output-file", "e", "--rotate-size", "nothing"], "is not a size"),
         (["-o", "ndjson", "--output-file", "e", "--rotate-every", "0s"], "is no time"),
     ],
@@ -224,6 +244,13 @@ def test_what_makes_no_sense_is_refused(server: Server, tmp_path: Path, argument
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert said in done.stderr
     assert list(tmp_path.glob("[es]")) == []
+
+
+def test_several_types_are_refused_as_csv_before_there_is_a_file(server: Server, tmp_path: Path) -> None:
+    done = kwatch(["cm,po", "-s", server.url, "-o", "csv", "--output-file", str(tmp_path / "e.csv")], tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "csv has one header" in done.stderr
+    assert not (tmp_path / "e.csv").exists()
 
 
 def test_a_filter_of_one_run_is_refused_by_the_state_of_another(server: Server, tmp_path: Path) -> None:

@@ -210,6 +210,7 @@ def test_a_state_that_finds_no_room_is_tried_again_and_the_file_has_the_event_on
     world.write("z", version="4")
     disk.times = 2
     world.write("a", version="5")
+    assert world.said[0].startswith(f"state {tmp_path}/state: database or disk is full; nothing is lost")
     assert world.path.read_text() == "z\na\n"
     assert world.state
     assert world.state.kept(PODS).checkpoint == Checkpoint("5", False, True)
@@ -277,6 +278,10 @@ def test_a_file_that_isnt_as_the_state_has_it_is_refused(tmp_path: Path) -> None
         with pytest.raises(ConfigError, match="it isn't as the state has it, 4 bytes long"):
             World(tmp_path, state=True)
         assert world.path.read_text() == text
+    world.path.unlink()
+    with pytest.raises(ConfigError, match="it isn't as the state has it, 4 bytes long"):
+        World(tmp_path, state=True)
+    assert not world.path.exists()
 
 
 def test_a_file_that_was_renamed_between_two_runs_is_found_and_mended(tmp_path: Path) -> None:
@@ -303,6 +308,39 @@ def test_asked_to_reopen_it_writes_to_the_file_that_has_the_name_now(tmp_path: P
     world.write("c")
     world.export.close()
     assert world.files() == {"e.ndjson": "c\n", "e.ndjson.1": "a\nb\n"}
+
+
+@pytest.mark.parametrize("state", [False, True])
+def test_asked_to_reopen_while_the_disk_is_full_it_lets_go_of_the_file_that_was_moved_away(
+    tmp_path: Path, state: bool
+) -> None:
+    class FullUntilMoved(Full):
+        def write(self, descriptor: int, data: bytes | memoryview) -> int:
+            if os.fstat(descriptor).st_ino == full:
+                self.errors.append(errno.ENOSPC)
+            return super().write(descriptor, data)
+
+    full = 0
+    world = World(tmp_path, state=state, disk=FullUntilMoved())
+    world.export.has_header = True
+    world.write("header", "a")
+    full = world.path.stat().st_ino
+
+    def move(_: float) -> None:
+        assert len(world.said) < 3, "it never let go"
+        if world.path.exists():
+            world.path.rename(tmp_path / "e.ndjson.1")
+            world.export.ask_to_reopen()
+
+    world.export._wait = move
+    world.write("b")
+    assert world.files() == {"e.ndjson": "header\nb\n", "e.ndjson.1": "header\na\n"}
+    assert world.export.generation == 0
+    world.export.close()
+    world = World(tmp_path, state=state)
+    world.write("c")
+    assert world.path.read_text() == "header\nb\nc\n"
+    world.export.close()
 
 
 def test_a_state_remembers_rows_with_their_columns_and_objects_as_they_were(tmp_path: Path) -> None:
@@ -333,9 +371,14 @@ def test_a_state_remembers_rows_with_their_columns_and_objects_as_they_were(tmp_
     [
         ("/other", "ndjson", Source("uid", PODS.path, ""), "output .*e.ndjson, not /other"),
         ("", "csv", Source("uid", PODS.path, ""), "form ndjson, not csv"),
-        ("", "ndjson", Source("other", PODS.path, ""), "of cluster uid, which isn't watched now"),
-        ("", "ndjson", Source("uid", "/api/v1/nodes", ""), "/api/v1/pods of cluster uid, which isn't"),
-        ("", "ndjson", Source("uid", PODS.path, "labelSelector=a"), "/api/v1/pods of cluster uid, which isn't"),
+        ("", "ndjson", Source("other", PODS.path, ""), "/pods of cluster uid, not /api/v1/pods of cluster other;"),
+        ("", "ndjson", Source("uid", "/api/v1/nodes", ""), "/pods of cluster uid, not /api/v1/nodes of cluster uid;"),
+        (
+            "",
+            "ndjson",
+            Source("uid", PODS.path, "labelSelector=a"),
+            "/pods of cluster uid, not /api/v1/pods with labelSelector=a of cluster uid;",
+        ),
     ],
 )
 def test_the_state_of_another_export_is_refused(
@@ -346,6 +389,19 @@ def test_the_state_of_another_export_is_refused(
     world.export.close()
     with pytest.raises(ConfigError, match=said):
         State(tmp_path / "state", output or str(world.path), form, {PODS: source}, Disk())
+
+
+def test_a_state_that_is_a_symbolic_link_is_refused_as_an_output_file_is(tmp_path: Path) -> None:
+    link(tmp_path / "state")
+    with pytest.raises(ConfigError, match="it is a symbolic link; name the file it points to"):
+        World(tmp_path, state=True)
+
+
+def test_a_state_that_has_no_room_to_begin_says_so(tmp_path: Path) -> None:
+    disk = FullForState()
+    disk.times = 1
+    with pytest.raises(ConfigError, match="full; make room and start again"):
+        World(tmp_path, state=True, disk=disk)
 
 
 def test_a_state_in_which_nothing_ever_came_may_become_that_of_another_export(tmp_path: Path) -> None:
