@@ -12,6 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kwatch.cluster.files import why
@@ -62,6 +63,8 @@ class Export:
         self._reopen = False
         self._rotate_at = 0.0
         self._compressor: Compressor | None = None
+        self._rotated: list[Path] = []
+        """To be compressed once the state has gone on from them: until then it may end in one."""
         if file:
             self._start(file)
 
@@ -114,6 +117,7 @@ class Export:
         if blocked:
             self._say(f"{self._place}: writing goes on")
         if self._file:
+            self._compress_rotated()
             self._turn(self._file)
 
     def close(self) -> None:
@@ -142,8 +146,7 @@ class Export:
             self._say(f"output file {file.path}: cut off {file.mended} bytes after its last whole event")
         if file.rotation.compress:
             self._compressor = Compressor(self._disk)
-            for path in put_right(file.path, self._disk):
-                self._compressor.add(path)
+            self._rotated = put_right(file.path, self._disk)
 
     def _attempt(self) -> str:
         """Commit; why it must be tried again, or ""."""
@@ -230,9 +233,16 @@ class Export:
         self.generation += 1
         self._moved = self._state is not None
         if self._compressor:
-            self._compressor.add(lasting)
+            self._rotated.append(lasting)
+            self._compress_rotated()
         if file.rotation.keep:
             self._prune(file)
+
+    def _compress_rotated(self) -> None:
+        if self._compressor and not self._moved:
+            for path in self._rotated:
+                self._compressor.add(path)
+            self._rotated = []
 
     def _prune(self, file: OutputFile) -> None:
         for name in Names(file.path).surplus(os.listdir(file.path.parent), file.rotation.keep):

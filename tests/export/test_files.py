@@ -165,6 +165,27 @@ def test_names_sort_by_time_though_the_clock_goes_back_and_the_latest_are_kept(t
     world.export.close()
 
 
+def test_a_rotated_file_is_compressed_only_once_the_state_has_gone_on_from_it(tmp_path: Path) -> None:
+    """Until then a crash leaves the state at that file's end: the next run has to find it."""
+    world = World(tmp_path, Rotation(size=1, compress=True), state=True)
+    world.write("one", version="1")
+    assert world.export._compressor
+    world.export._compressor.finish()
+    position = world.state.position if world.state else None
+    assert position
+    assert any(path.stat().st_ino == position.inode for path in tmp_path.glob("e-*.ndjson"))
+    world.export.close()
+    again = World(tmp_path, Rotation(size=1, compress=True), state=True)
+    again.write("two", version="2")
+    assert again.export._compressor
+    again.export._compressor.finish()
+    again.export.close()
+    assert [(path.suffix, _text(path)) for path in sorted(tmp_path.glob("e-*"))] == [
+        (".gz", "one\n"),
+        (".ndjson", "two\n"),
+    ]
+
+
 def test_rotated_files_are_compressed_and_what_a_crash_left_of_that_is_put_right(tmp_path: Path) -> None:
     for name, text in (("e-20261125T110000.000000Z.ndjson", b"b\n"), ("e-20261125T100000.000000Z.ndjson", b"a\n")):
         (tmp_path / name).write_bytes(text)
