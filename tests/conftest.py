@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -17,5 +18,6 @@ def no_thread_is_left_behind() -> Iterator[None]:
     deadline = time.monotonic() + 2
     while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
         for thread in left:
-            thread.join(0.05)
+            with contextlib.suppress(RuntimeError):  # it is only about to start
+                thread.join(0.05)
     assert not left, f"left running: {[thread.name for thread in left]}"
