@@ -16,7 +16,7 @@ from kwatch.app.options import Options
 from kwatch.app.sources import NODES, Sources
 from kwatch.errors import UsageError
 from kwatch.model import Change, Environment, Key, Query
-from kwatch.protocol.forms import Form, FullForm, ObjectForm, TableForm
+from kwatch.protocol.forms import Form, FullForm, ObjectForm, SharedTableForm, TableForm
 from kwatch.sinks import FORMS, Sink, SinkOptions, Wants, make
 from kwatch.stages import Only, Opening, Stage
 
@@ -37,7 +37,7 @@ def prepared(options: Options, env: Environment) -> Options:
     color = options.color == "always" or (options.color == "auto" and terminal and not env.variables.get("NO_COLOR"))
     if output.endswith("-file"):
         template = _read(template)
-    sink = replace(options.sink, template=template, color=color)
+    sink = replace(options.sink, template=template, color=color, live=options.sink.live and terminal)
     if FORMS[output].takes_template:
         make(sink, env)
     _sort_by(sink)
@@ -140,7 +140,7 @@ def form(query: Query, options: Options, also: Wants) -> Form:
     elif wants & Wants.ROWS and events.is_events(query.resource):
         wants |= Wants.OBJECTS  # their table doesn't say when
     if not wants & Wants.OBJECTS:
-        return TableForm()
+        return SharedTableForm() if options.sink.live else TableForm()
     trace = os.urandom(16) if wants & Wants.TRACES else b""
     make = partial(FullForm, query.resource) if wants & Wants.ROWS else ObjectForm
     managed_fields = options.show_managed_fields or (options.sink.diff_all and options.sink.output == "diff")
