@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +19,10 @@ from scripted import Peer, ScriptedServer, answer
 import kwatch
 from kwatch.sandbox import Cluster, Fault, Server
 
+pytestmark = pytest.mark.usefixtures("at_home")
+
 SECONDS = 20.0
 """A watch that takes longer than that fails its test."""
-
-
-@pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No kubeconfig and no cache of the user's own, and pauses after a fault that take no time to speak of."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("KUBECONFIG", "KUBECACHEDIR", "KUBERNETES_SERVICE_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("kwatch.retry.BASE", 0.01)
-
-
-@pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 def thing(name: str, **labels: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import itertools
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -145,12 +144,6 @@ def cluster() -> Cluster:
     ):
         cluster.create("events", event(about, last, **more))
     return cluster
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 def objects(text: str) -> list[str]:

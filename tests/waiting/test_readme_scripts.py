@@ -53,12 +53,6 @@ def cluster() -> Iterator[Cluster]:
     thread.join(5)
 
 
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
-
-
 def run(title: str, server: Server, home: Path) -> subprocess.CompletedProcess[str]:
     """The script of that title, with `kwatch` and `./run-tests` there, and a kubeconfig for the sandbox."""
     assert title in SCRIPTS, f"README has {sorted(SCRIPTS)}"
