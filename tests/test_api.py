@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from customs import crd, install
+from polling import eventually
 from scripted import Peer, ScriptedServer, answer
 
 import kwatch
@@ -64,9 +65,7 @@ def test_what_a_program_does_to_an_object_changes_no_later_event(cluster: Cluste
 
 
 def stop_once_connected(watch: kwatch.Watch, steps: list[kwatch.Lifecycle], watches: int) -> None:
-    deadline = time.monotonic() + SECONDS
-    while sum(step.kind == "connect" for step in steps) < watches and time.monotonic() < deadline:
-        time.sleep(0.005)
+    eventually(lambda: sum(step.kind == "connect" for step in steps) >= watches)
     watch.stop()
 
 
@@ -169,9 +168,7 @@ def test_another_thread_ends_the_iteration_within_a_second(cluster: Cluster, ser
     found: list[str] = []
     reader = threading.Thread(target=lambda: found.extend(event.name for event in watch))
     reader.start()
-    deadline = time.monotonic() + SECONDS
-    while not found and time.monotonic() < deadline:
-        time.sleep(0.01)
+    eventually(lambda: found)
     started = time.monotonic()
     watch.stop()
     reader.join(5)

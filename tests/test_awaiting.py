@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from command import variables
+from polling import eventually
 from scripted import ScriptedServer
 
 import kwatch
@@ -40,9 +41,7 @@ def test_what_is_not_there_yet_is_waited_for_whatever_breaks(cluster: Cluster, s
     server.script(Fault("watch", cut=0), Fault("watch", expire=True), Fault("watch", status=500))
 
     def later() -> None:
-        deadline = time.monotonic() + SECONDS
-        while (server.pending_faults() or not said) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(lambda: said and not server.pending_faults())
         cluster.create("configmaps", thing("a", "begun", app="x"))
         cluster.create("configmaps", thing("b", "done", app="x"))
         cluster.patch("configmaps", "default", "a", {"data": {"phase": "done"}})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sandbox.wire import eventually, pod
+from polling import eventually
+from sandbox.wire import pod
 
 from kwatch.sandbox import SCENARIOS, ApiError, Cluster, run_scenario, start_scenario
 from kwatch.sandbox.controlplane import ControlPlane
@@ -83,7 +84,7 @@ def test_rollout_goes_through_the_stages_of_a_real_one(cluster, play):
     play("rollout", pace=FAST)
     web = {"label_selector": "app=web"}
     first = {item["metadata"]["name"] for item in cluster.list("replicasets", **web)}
-    eventually(lambda: len({item["metadata"]["name"] for item in cluster.list("replicasets", **web)} - first) >= 2, 20)
+    eventually(lambda: len({item["metadata"]["name"] for item in cluster.list("replicasets", **web)} - first) >= 2)
     deployment = cluster.get("deployments", "default", "web")
     assert int(deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"]) >= 3
     stages = {}
@@ -219,8 +220,8 @@ def test_a_crashing_and_an_unknown_image_are_played(cluster, play):
         return {container_state(item).get("waiting", {}).get("reason") for item in cluster.list("pods")}
 
     seen = set()
-    eventually(lambda: seen.update(waiting()) or {"CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff"} <= seen, 10)
-    eventually(lambda: any(event["reason"] == "BackOff" and event["count"] > 1 for event in cluster.list("events")), 10)
+    eventually(lambda: seen.update(waiting()) or {"CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff"} <= seen)
+    eventually(lambda: any(event["reason"] == "BackOff" and event["count"] > 1 for event in cluster.list("events")))
 
 
 def test_restarts_are_counted_and_the_last_state_kept(cluster, play):
@@ -230,7 +231,7 @@ def test_restarts_are_counted_and_the_last_state_kept(cluster, play):
         statuses = [s for item in cluster.list("pods") for s in item["status"].get("containerStatuses", [])]
         return [s for s in statuses if s["restartCount"] >= 2 and s["lastState"].get("terminated")]
 
-    (status, *_) = eventually(restarted, 10)
+    (status, *_) = eventually(restarted)
     assert status["lastState"]["terminated"]["reason"] == "Error"
 
 
@@ -238,7 +239,7 @@ def test_churn_changes_as_many_objects_at_the_rate(cluster, play):
     play("churn", objects=40, rate=400.0)
     assert len(cluster.list("pods")) == 40
     before = cluster.resource_version
-    eventually(lambda: cluster.resource_version > before + 200)
+    eventually(lambda: cluster.resource_version > before + 200, seconds=5)
     assert {kind for kind, _ in cluster.history("pods")} == {"ADDED", "MODIFIED", "DELETED"}
     assert 35 <= len(cluster.list("pods")) <= 40
 

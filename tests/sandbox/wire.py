@@ -20,15 +20,6 @@ def recording(case):
     return json.loads((DATA / f"{case}.json").read_text())
 
 
-def eventually(condition, patience=PATIENCE):
-    """Poll until the condition is true and return what it returned."""
-    deadline = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-    return found
-
-
 class Answer:
     """A response as it arrives. `end` is None while it goes on, then "complete", "eof" or "reset"."""
 

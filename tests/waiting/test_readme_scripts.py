@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from command import SECONDS, variables
+from customs import crd
+from kubectl import needs_kubectl
 
 from kwatch.sandbox import ApiError, Cluster, Server
 from kwatch.sandbox.controlplane import ControlPlane
@@ -23,21 +24,7 @@ README = Path(__file__).parents[2] / "README.rst"
 SCRIPT = re.compile(r"(?m)^([^\n]+):\n\n\.\. code-block:: sh\n\n((?:    [^\n]*\n|\n)+)")
 SCRIPTS = {title: re.sub(r"(?m)^    ", "", text) for title, text in SCRIPT.findall(README.read_text())}
 
-pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on PATH")
-
-CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "widgets.example.com"},
-    "spec": {
-        "group": "example.com",
-        "scope": "Namespaced",
-        "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
-        "versions": [
-            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
-        ],
-    },
-}
+pytestmark = needs_kubectl
 
 
 @pytest.fixture
@@ -67,7 +54,7 @@ def run(title: str, server: Server, home: Path) -> subprocess.CompletedProcess[s
         "clusters": [{"name": "sandbox", "cluster": {"server": server.url}}],
     }
     (home / "config").write_text(json.dumps(config))
-    (home / "widgets.yaml").write_text(json.dumps(CRD))
+    (home / "widgets.yaml").write_text(json.dumps(crd("widgets", "Widget")))
     path = {"PATH": f"{home}{os.pathsep}{os.environ['PATH']}", "KUBECONFIG": str(home / "config")}
     return subprocess.run(
         ["sh", "-e", "-c", SCRIPTS[title]],
