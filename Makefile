@@ -58,10 +58,9 @@ floors:  ## the tests with the oldest versions of the libraries that setup.cfg a
 	$(FLOORS)/bin/python -m pip install --quiet --constraint tests/floors.txt --editable '.[test]'
 	$(FLOORS)/bin/python -m pytest -q -n auto --dist worksteal
 
-man: $(VENV)/.dev  ## the man pages, out of the command line and tests/manual/text, and completions
-	@echo 'Writing man/ and completions/.'
+man: $(VENV)/.dev  ## the man pages, out of the command line and tests/manual/text
+	@echo 'Writing man/.'
 	$(BIN)/python tests/manual/pages.py man
-	cp kwatch/cli/completion/kwatch.bash kwatch/cli/completion/_kwatch kwatch/cli/completion/kwatch.fish completions/
 
 dist: $(VENV)/.dev  ## sdist and wheel in dist, the wheel tried in a fresh environment of each Python that there is
 	@echo 'Building and trying the packages.'
