@@ -7,6 +7,9 @@ MEASURED := .venv-bench
 OLDEST := $(firstword $(foreach python,python3.10 $(PYTHON),$(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
 MINUTES ?= 10
+EVENTS ?= 1000000
+LIVES ?= 320
+STREAM ?= 50000
 PYTHONS ?= 3.10 3.11 3.12 3.13
 .PHONY: help demo test soak soak-export kills bench bench-quick bench-live floors man dist lint format clean
 
