@@ -14,7 +14,7 @@ from typing import Any
 
 from kwatch.api import Event
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.errors import UsageError
+from kwatch.errors import KwatchError, UsageError
 from kwatch.feed import LOG, TICK_SECONDS, Access, Feed, Limits, Subscription, select
 from kwatch.lifecycle import Lifecycle, lifecycle
 from kwatch.model import Batch, Change, Key, Query, Resource, Signal, Synced
@@ -115,8 +115,38 @@ class ObjectStore:
                 del self._indexed[index][value]
 
 
+class _Told:
+    """Whether what was there at the start was told, and why it never will be: for those who await it elsewhere."""
+
+    def __init__(self) -> None:
+        self._settled = threading.Event()
+        self.is_complete = False
+        self.error: BaseException | None = None
+
+    def complete(self) -> None:
+        """All of it was told."""
+        self.is_complete = True
+        self._settled.set()
+
+    def end(self, error: BaseException | None) -> None:
+        """Nothing more will be told; `error` is why, if it wasn't asked for."""
+        self.error = self.error or error
+        self._settled.set()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until one of the two: whether it is complete. Raises why it ended."""
+        self._settled.wait(timeout)
+        return self.now()
+
+    def now(self) -> bool:
+        """The same without waiting."""
+        if self.error:
+            raise self.error
+        return self.is_complete
+
+
 class Registration:
-    """Handlers that were added together; `remove` them, or wait until they were told of what was there."""
+    """Handlers that were added together; `remove` them, or `wait_for_sync` until they were told of what was there."""
 
     def __init__(
         self,
@@ -140,21 +170,42 @@ class Registration:
         self._resync = resync
         self._due = float("inf")
         self._removed = False
+        self._told = _Told()
+        self._thread: threading.Thread | None = None
 
     def remove(self) -> None:
         """Call these handlers no more. From another thread, one that is running now comes to its end."""
         self._removed = True
+        self._told.end(None)
 
     @property
     def is_removed(self) -> bool:
         """Whether it was removed."""
         return self._removed
 
+    @property
+    def has_synced(self) -> bool:
+        """Whether these handlers were told of all that was there at the start, or in the store when they came."""
+        return self._told.is_complete
+
+    def wait_for_sync(self, timeout: float | None = None) -> bool:
+        """Wait until `has_synced`; False where that takes more than `timeout` seconds, or they were removed or the
+        informer stopped before. Raises what made the informer give up. In a handler it doesn't wait."""
+        return self._told.now() if threading.current_thread() is self._thread else self._told.wait(timeout)
+
     def _begin(self, now: float) -> None:
+        self._thread = threading.current_thread()
         self._due = float("inf") if self._resync is None else now + self._resync
 
     def _is_due(self, now: float) -> bool:
         return now >= self._due
+
+    def _complete(self) -> None:
+        if not self._removed:
+            self._told.complete()
+
+    def _end(self, error: BaseException | None) -> None:
+        self._told.end(error)
 
     def _changed(self, change: Change, resource: Resource) -> None:
         state = change.state.object
@@ -171,6 +222,18 @@ class Registration:
 
     def _lived(self, step: Lifecycle) -> None:
         self._call(self._on_lifecycle, step)
+
+    def _gave_up(self, step: Lifecycle) -> bool:
+        """Whether an error handler was told. What isn't an Exception, as of `sys.exit()`, is none's."""
+        try:
+            self._lived(step)
+            if self._error is None or self._removed or not isinstance(step.error, Exception):
+                return False
+            self._failed(step.error)
+            return True
+        except BaseException:  # the informer is ending already, and others are to be told
+            LOG.exception("a handler raised")
+            return False
 
     def _failed(self, error: Exception) -> None:
         """Tell the error handler; without one, the log."""
@@ -230,12 +293,11 @@ class Informer:
         )
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._settled = threading.Event()
+        self._ended = threading.Event()
+        self._told = _Told()
         self._unsynced = 0
         self._added: SimpleQueue[Registration] = SimpleQueue()
         self._registrations: list[Registration] = []
-        self._synced = False
-        self._error: Exception | None = None
 
     def add_handler(
         self,
@@ -260,12 +322,16 @@ class Informer:
         """
         registration = Registration(add, update, delete, event, error, on_lifecycle, resync)
         self._added.put(registration)
+        if self._ended.is_set():  # nobody will take it out any more
+            registration._end(self.error)
         return registration
 
     def start(self) -> Informer:
         """Find the type and follow it. Raises UsageError, ConfigError and NotFound, as `kwatch.watch`."""
         if self._thread:
             raise UsageError("an informer runs once; make another")
+        if self._stopping.is_set():
+            raise UsageError("the informer was stopped before it began; make another")
         feed = Feed(self._subscription)
         if len({query.resource for query in feed.queries}) > 1:
             feed.stop()
@@ -278,64 +344,86 @@ class Informer:
     def stop(self) -> None:
         """End it, from any thread, and await the end of a handler that is running. After it no handler is called."""
         self._stopping.set()
-        if self._thread and self._thread is not threading.current_thread():
-            self._thread.join()
+        if self._thread and not self._is_own_thread():
+            self._await_end(None)
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until it is stopped: whether it is after `timeout` seconds. Raises what made it give up."""
+        """Wait until it is stopped: whether it is after `timeout` seconds. Raises what made it give up, be it that a
+        handler called `sys.exit()`. Ctrl-C ends the waiting alone: leave a `with`, or `stop`, to end the informer."""
         if self._thread is None:
             raise UsageError("start the informer first")
-        self._thread.join(timeout)
-        if self._error:
-            raise self._error
-        return not self._thread.is_alive()
+        if self._is_own_thread():
+            raise UsageError("a handler can't await the end of its own informer; stop() it, and join() it elsewhere")
+        ended = self._await_end(timeout)
+        if self.error:
+            raise self.error
+        return ended
 
     def wait_for_sync(self, timeout: float | None = None) -> bool:
         """Wait until the store has, and the handlers were told of, what was there at the start; False where that takes
         more than `timeout` seconds, or it was stopped. Raises what made it give up. In a handler it doesn't wait."""
         if self._thread is None:
             raise UsageError("start the informer first")
-        if self._thread is not threading.current_thread():
-            self._settled.wait(timeout)
-        if self._error:
-            raise self._error
-        return self._synced
+        return self._told.now() if self._is_own_thread() else self._told.wait(timeout)
 
     @property
     def has_synced(self) -> bool:
         """Whether the store has what was there at the start."""
-        return self._synced
+        return self._told.is_complete
 
     @property
-    def error(self) -> Exception | None:
+    def error(self) -> BaseException | None:
         """Why it gave up; None while it hasn't."""
-        return self._error
+        return self._told.error
 
     def __enter__(self) -> Informer:
-        return self.start()
+        return self if self._thread and not self._stopping.is_set() else self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def _is_own_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def _await_end(self, timeout: float | None) -> bool:
+        """Whether its thread is over. Not by Thread.join alone: Python 3.10 to 3.12 take a thread for ended once Ctrl-C
+        came while it was joined, and nobody would await the handler that runs."""
+        ended = self._ended.wait(timeout)
+        if ended and self._thread:
+            self._thread.join()
+        return ended
+
     # In its own thread
 
     def _run(self, feed: Feed) -> None:
+        error: BaseException | None = None
         try:
             feed.start()
             while not self._stopping.is_set():
                 self._welcome(feed.queries[0].resource)
                 self._resync()
                 self._take(feed.take(TICK_SECONDS))
-        except Exception as error:  # whoever started it is elsewhere: they ask for it, or have an error handler
+        except BaseException as caught:  # whoever started it is elsewhere: they ask for it, or have an error handler
+            error = caught
             self._give_up(feed.queries[0], error)
         finally:
             feed.stop()
-            self._settled.set()
+            self._ended.set()
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        """Let go of all who wait to be told something."""
+        self._told.end(error)
+        while registration := self._next_added():
+            self._registrations.append(registration)
+        for registration in self._registrations:
+            registration._end(error)
 
     def _welcome(self, resource: Resource) -> None:
         """Tell those who came of what is there, and forget those who left."""
         self._registrations = [each for each in self._registrations if not each.is_removed]
         while registration := self._next_added():
+            self._registrations.append(registration)
             registration._begin(time.monotonic())
             for key, document in list(self.store._documents.items()):
                 if self._stopping.is_set():
@@ -343,7 +431,8 @@ class Informer:
                 metadata = document.object["metadata"]
                 uid, version = str(metadata.get("uid", "")), str(metadata.get("resourceVersion", ""))
                 registration._changed(Change("ADDED", key, uid, version, document, initial=True), resource)
-            self._registrations.append(registration)
+            if self.has_synced:
+                registration._complete()
 
     def _next_added(self) -> Registration | None:
         try:
@@ -377,19 +466,26 @@ class Informer:
         if isinstance(signal, Synced) and signal.first:
             self._unsynced -= 1
             if not self._unsynced:
-                self._synced = True
-                self._settled.set()
+                self._told.complete()
+                for registration in self._registrations:
+                    registration._complete()
 
     def _tell(self, step: Lifecycle) -> None:
         for registration in self._registrations:
             registration._lived(step)
 
-    def _give_up(self, query: Query, error: Exception) -> None:
-        self._error = error
-        self._settled.set()
-        self._tell(Lifecycle("give_up", query, reason=str(error), error=error))
-        for registration in self._registrations:
-            if not registration.is_removed:
-                registration._failed(error)
-        if not self._registrations:
-            LOG.error("an informer gave up", exc_info=error)
+    def _give_up(self, query: Query, error: BaseException) -> None:
+        """Tell all who listen, whatever they do about it; where no error handler takes it, the log, too."""
+        reason = str(error) if isinstance(error, KwatchError) else ": ".join(filter(None, (_name(error), str(error))))
+        self._end(error)
+        taken = [
+            registration._gave_up(Lifecycle("give_up", query, reason=reason, error=error))
+            for registration in self._registrations
+        ]
+        if not any(taken):
+            unexpected = None if isinstance(error, KwatchError) else error
+            LOG.error("the informer of %s gave up: %s", query, reason, exc_info=unexpected)
+
+
+def _name(value: object) -> str:
+    return type(value).__name__

@@ -37,7 +37,7 @@ class Lifecycle(NamedTuple):
     cause: str = ""
     reason: str = ""
     delay: float = 0.0
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 _SPECIAL: dict[str, LifecycleKind] = {

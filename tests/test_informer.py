@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+from command import variables
 from polling import eventually
 from scripted import ScriptedServer, answer, chunk, head
 
@@ -372,9 +377,11 @@ def test_a_patient_one_waits_for_a_server_that_comes_later(cluster: Cluster) -> 
 def test_without_a_handler_the_log_says_why_it_gave_up(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "kwatch")
     server.forbid("list", "configmaps")
-    with pytest.raises(kwatch.Forbidden):
+    with pytest.raises(kwatch.Forbidden) as caught:
         kwatch.Informer("cm", server=server.url).start().join(SECONDS)
-    assert "an informer gave up" in caplog.text
+    (record,) = caplog.records
+    assert record.message == f"the informer of configmaps in default gave up: {caught.value}"
+    assert record.exc_info is None
 
 
 def test_handlers_that_are_removed_are_told_of_nothing_more_not_even_of_the_same_list(
@@ -393,3 +400,112 @@ def test_handlers_that_are_removed_are_told_of_nothing_more_not_even_of_the_same
     with informer:
         assert informer.wait_for_sync(SECONDS)
     assert heard == ["a"]
+
+
+def test_a_handler_that_exits_ends_the_informer_and_that_is_told(
+    cluster: Cluster, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.create("configmaps", thing("a"))
+    heard, errors = Heard(), []
+    informer = kwatch.Informer("cm", server=server.url)
+    informer.add_handler(on_lifecycle=heard.steps.append)
+    informer.add_handler(add=lambda one: sys.exit(3), error=errors.append)
+    late = informer.add_handler(on_lifecycle=lambda step: sys.exit(4))
+    with informer:
+        with pytest.raises(SystemExit, match="3"):
+            informer.join(SECONDS)
+        with pytest.raises(SystemExit):
+            informer.wait_for_sync(SECONDS)
+    assert isinstance(informer.error, SystemExit)
+    assert (heard.kinds[-1], heard.steps[-1].error, heard.steps[-1].reason) == (
+        "give_up",
+        informer.error,
+        "SystemExit: 3",
+    )
+    assert errors == []
+    assert "the informer of configmaps in default gave up: SystemExit: 3" in caplog.text
+    assert late.is_removed is False
+
+
+INTERRUPTED = """
+import kwatch, sys, time
+
+def slow(one):
+    print("begun", flush=True)
+    time.sleep(1)
+    print("done", flush=True)
+
+informer = kwatch.Informer("cm", server=sys.argv[1])
+informer.add_handler(add=slow)
+try:
+    with informer:
+        informer.join()
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+def test_ctrl_c_in_join_awaits_the_handler_that_is_running(cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    cluster.create("configmaps", thing("a"))
+    command = [sys.executable, "-c", INTERRUPTED, server.url]
+    with subprocess.Popen(command, env=variables(tmp_path), stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "begun\n"
+        program.send_signal(signal.SIGINT)
+        assert program.stdout.read() == "done\nstopped\n"
+    assert program.returncode == 0
+
+
+def test_a_handler_cannot_await_its_own_end_and_is_told_so(cluster: Cluster, server: Server) -> None:
+    cluster.create("configmaps", thing("a"))
+    heard = Heard()
+    informer = kwatch.Informer("cm", server=server.url)
+    informer.add_handler(add=lambda one: informer.join(), error=heard.errors.append)
+    with informer:
+        assert informer.wait_for_sync(SECONDS)
+    assert [type(error) for error in heard.errors] == [kwatch.UsageError]
+    assert "a handler can't await the end of its own informer" in str(heard.errors[0])
+
+
+def test_an_informer_runs_once_and_may_be_started_before_its_with(cluster: Cluster, server: Server) -> None:
+    informer = kwatch.Informer("cm", server=server.url)
+    with informer.start() as same:
+        assert same is informer
+        assert informer.wait_for_sync(SECONDS)
+    with pytest.raises(kwatch.UsageError, match="runs once"), informer:
+        pass
+    stopped = kwatch.Informer("cm", server=server.url)
+    stopped.stop()
+    with pytest.raises(kwatch.UsageError, match="was stopped"):
+        stopped.start()
+
+
+def test_handlers_that_were_added_together_can_be_awaited(cluster: Cluster, server: Server) -> None:
+    for name in ("a", "b"):
+        cluster.create("configmaps", thing(name))
+    first, late, waits = Heard(), Heard(), []
+    informer = kwatch.Informer("cm", server=server.url)
+    early = informer.add_handler(**first.handlers())
+    assert (early.has_synced, early.wait_for_sync(0.01)) == (False, False)
+    with informer:
+        assert early.wait_for_sync(SECONDS)
+        assert len(first.calls) == 2
+        told = informer.add_handler(**late.handlers())
+        assert told.wait_for_sync(SECONDS)
+        assert (told.has_synced, len(late.calls)) == (True, 2)
+        own = informer.add_handler(add=lambda one: waits.append(own.wait_for_sync()))
+        assert own.wait_for_sync(SECONDS)
+        assert waits == [False, False]
+        removed = informer.add_handler(add=lambda one: removed.remove())
+        assert removed.wait_for_sync(SECONDS) is False
+    assert informer.add_handler(**late.handlers()).wait_for_sync(SECONDS) is False
+
+
+def test_who_awaits_handlers_of_an_informer_that_gives_up_is_told_why(server: Server) -> None:
+    server.forbid("list", "configmaps")
+    informer = kwatch.Informer("cm", server=server.url)
+    registration = informer.add_handler(error=lambda error: None)
+    with informer, pytest.raises(kwatch.Forbidden):
+        registration.wait_for_sync(SECONDS)
+    with pytest.raises(kwatch.Forbidden):
+        informer.add_handler().wait_for_sync(SECONDS)
