@@ -219,6 +219,7 @@ def test_replaying_the_handlers_calls_gives_the_servers_state_whatever_breaks(cl
             if not server.pending_faults():
                 break
             assert time.monotonic() < deadline, server.pending_faults()
+        eventually(lambda: "data_error" in heard.kinds)
         wanted = versions(cluster)
         eventually(
             lambda: {one["metadata"]["name"]: one["metadata"]["resourceVersion"] for one in informer.store} == wanted
