@@ -13,17 +13,19 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from kwatch.api import Event
+from kwatch.arguments import callback, named, takes_second
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import KwatchError, UsageError
 from kwatch.feed import LOG, TICK_SECONDS, Access, Feed, Limits, Subscription, select
 from kwatch.lifecycle import Lifecycle, lifecycle
-from kwatch.model import Batch, Change, Key, Query, Resource, Signal, Synced
+from kwatch.model import Batch, Change, ChangeType, Key, Query, Resource, Signal, Synced
 from kwatch.protocol.forms import Document, SharedForm
 from kwatch.protocol.session import PAGE_SIZE
 
 Object = dict[str, Any]
 Objects = list[Object]
 IndexFunction = Callable[[Object], Iterable[str]]
+ErrorHandler = Callable[[Exception], object] | Callable[[Exception, Event | None], object]
 
 
 class ObjectStore:
@@ -154,19 +156,18 @@ class Registration:
         update: Callable[[Object, Object], object] | None,
         delete: Callable[[Object], object] | None,
         event: Callable[[Event], object] | None,
-        error: Callable[[Exception], object] | None,
+        error: ErrorHandler | None,
         on_lifecycle: Callable[[Lifecycle], object] | None,
         resync: float | None,
     ) -> None:
         """Made by `Informer.add_handler`, which says what the parameters mean."""
         if resync is not None and not resync > 0:
             raise UsageError(f"resync is more than 0 seconds, or None; not {resync!r}")
-        self._add = add
-        self._update = update
-        self._delete = delete
-        self._event = event
-        self._error = error
-        self._on_lifecycle = on_lifecycle
+        given = {"add": add, "update": update, "delete": delete, "event": event, "on_lifecycle": on_lifecycle}
+        handlers = {name: callback(name, handler) for name, handler in given.items()}
+        self._handlers = {name: handler for name, handler in handlers.items() if handler}
+        self._error = callback("error", error)
+        self._error_takes_event = error is not None and takes_second(error, "event")
         self._resync = resync
         self._due = float("inf")
         self._removed = False
@@ -207,21 +208,17 @@ class Registration:
     def _end(self, error: BaseException | None) -> None:
         self._told.end(error)
 
-    def _changed(self, change: Change, resource: Resource) -> None:
-        state = change.state.object
-        if change.type == "ADDED":
-            self._call(self._add, state)
-        elif change.type == "DELETED":
-            self._call(self._delete, state)
-        else:
-            self._call(self._update, change.old.object, state)
-        self._call(self._event, Event(change, resource))
+    def _changed(self, event: Event) -> None:
+        name, objects = _HANDLERS[event.type]
+        if name in self._handlers:
+            self._call(name, event, *objects(event))
+        self._call("event", event, event)
 
-    def _resynced(self, state: Object) -> None:
-        self._call(self._update, state, state)
+    def _resynced(self, event: Event) -> None:
+        self._call("update", event, event.old, event.object)
 
     def _lived(self, step: Lifecycle) -> None:
-        self._call(self._on_lifecycle, step)
+        self._call("on_lifecycle", None, step)
 
     def _gave_up(self, step: Lifecycle) -> bool:
         """Whether an error handler was told. What isn't an Exception, as of `sys.exit()`, is none's."""
@@ -229,29 +226,40 @@ class Registration:
             self._lived(step)
             if self._error is None or self._removed or not isinstance(step.error, Exception):
                 return False
-            self._failed(step.error)
+            self._failed(step.error, None, "")
             return True
         except BaseException:  # the informer is ending already, and others are to be told
             LOG.exception("a handler raised")
             return False
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, event: Event | None, what: str) -> None:
         """Tell the error handler; without one, the log."""
         if self._error is None:
-            LOG.error("a handler raised, or the informer gave up", exc_info=error)
+            LOG.error("%s: %s: %s", what, _name(error), error, exc_info=error)
             return
+        arguments = (error, event) if self._error_takes_event else (error,)
         try:
-            self._error(error)
-        except Exception:
-            LOG.exception("an error handler raised")
+            self._error(*arguments)
+        except Exception as raised:
+            LOG.exception("the handler error=%s raised: %s: %s", named(self._error), _name(raised), raised)
 
-    def _call(self, handler: Callable[..., object] | None, *args: object) -> None:
+    def _call(self, name: str, event: Event | None, *args: object) -> None:
+        handler = self._handlers.get(name)
         if handler is None or self._removed:
             return
         try:
             handler(*args)
         except Exception as error:  # a handler's failure must end neither the informer nor other handlers
-            self._failed(error)
+            on = f" on {event.resource.qualified} {'/'.join(filter(None, event.key))}" if event else ""
+            self._failed(error, event, f"the handler {name}={named(handler)} raised{on}")
+
+
+_HANDLERS: dict[ChangeType, tuple[str, Callable[[Event], tuple[Object | None, ...]]]] = {
+    "ADDED": ("add", lambda event: (event.object,)),
+    "MODIFIED": ("update", lambda event: (event.old, event.object)),
+    "DELETED": ("delete", lambda event: (event.object,)),
+}
+"""Which handler is told of an event, and of which objects."""
 
 
 class Informer:
@@ -306,7 +314,7 @@ class Informer:
         update: Callable[[Object, Object], object] | None = None,
         delete: Callable[[Object], object] | None = None,
         event: Callable[[Event], object] | None = None,
-        error: Callable[[Exception], object] | None = None,
+        error: ErrorHandler | None = None,
         on_lifecycle: Callable[[Lifecycle], object] | None = None,
         resync: float | None = None,
     ) -> Registration:
@@ -315,7 +323,10 @@ class Informer:
         the others, and the store.
 
         `add(object)`, `update(old, new)`, `delete(object)` (as it was last) and `event(Event)`, which is told of all
-        three. `error(exception)` gets what one of these raised, and why the informer gave up; without it the log does.
+        three. `error(exception)` gets what one of these raised, and why the informer gave up; one with a second
+        parameter that has no default, or that is called `event`, also gets the Event it was about (None of a step or
+        the end). Without it the log does. What isn't an Exception (`sys.exit()`) ends the informer: it is told as
+        `give_up`, and raised by `join` and `wait_for_sync`.
         `on_lifecycle(Lifecycle)`: lists, connects, bookmarks, gaps. `resync`: each so many seconds `update(object,
         object)` for all there is in the store, to make up for what a handler failed to do; the server isn't asked.
         Objects are those of the store: not to be changed.
@@ -401,7 +412,7 @@ class Informer:
             feed.start()
             while not self._stopping.is_set():
                 self._welcome(feed.queries[0].resource)
-                self._resync()
+                self._resync(feed.queries[0].resource)
                 self._take(feed.take(TICK_SECONDS))
         except BaseException as caught:  # whoever started it is elsewhere: they ask for it, or have an error handler
             error = caught
@@ -428,9 +439,7 @@ class Informer:
             for key, document in list(self.store._documents.items()):
                 if self._stopping.is_set():
                     return
-                metadata = document.object["metadata"]
-                uid, version = str(metadata.get("uid", "")), str(metadata.get("resourceVersion", ""))
-                registration._changed(Change("ADDED", key, uid, version, document, initial=True), resource)
+                registration._changed(_event("ADDED", key, document, None, resource))
             if self.has_synced:
                 registration._complete()
 
@@ -440,15 +449,15 @@ class Informer:
         except Empty:
             return None
 
-    def _resync(self) -> None:
+    def _resync(self, resource: Resource) -> None:
         now = time.monotonic()
         for registration in self._registrations:
             if registration._is_due(now):
                 registration._begin(now)
-                for state in self.store:
+                for key, document in list(self.store._documents.items()):
                     if self._stopping.is_set():
                         return
-                    registration._resynced(state)
+                    registration._resynced(_event("MODIFIED", key, document, document, resource))
 
     def _take(self, batch: Batch | None) -> None:
         for signal in batch.signals if batch else ():
@@ -460,7 +469,7 @@ class Informer:
         if isinstance(signal, Change):
             self.store._apply(signal)
             for registration in self._registrations:
-                registration._changed(signal, query.resource)
+                registration._changed(Event(signal, query.resource))
         for step in lifecycle(query, signal):
             self._tell(step)
         if isinstance(signal, Synced) and signal.first:
@@ -485,6 +494,13 @@ class Informer:
         if not any(taken):
             unexpected = None if isinstance(error, KwatchError) else error
             LOG.error("the informer of %s gave up: %s", query, reason, exc_info=unexpected)
+
+
+def _event(kind: ChangeType, key: Key, document: Document, old: Document | None, resource: Resource) -> Event:
+    """What is there, as an event."""
+    metadata = document.object["metadata"]
+    uid, version = str(metadata.get("uid", "")), str(metadata.get("resourceVersion", ""))
+    return Event(Change(kind, key, uid, version, document, old, initial=old is None), resource)
 
 
 def _name(value: object) -> str:

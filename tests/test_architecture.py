@@ -39,6 +39,7 @@ LAYERS = {
     "kwatch.vitals": 1,
     "kwatch.watcher": 2,
     "kwatch.api": 3,
+    "kwatch.arguments": 3,
     "kwatch.feed": 3,
     "kwatch.informer": 3,
     "kwatch.pump": 3,

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +167,9 @@ def test_a_handler_that_raises_ends_nothing_and_its_error_handler_is_told(
     assert len(failing.errors) >= 3
     assert silent.calls == [] == fine.errors
     assert informer.error is None
-    assert "an error handler raised" in caplog.text
-    assert "a handler raised" in caplog.text
+    raised = f"{fail.__qualname__} raised on configmaps default/a: ValueError: a bug of the program"
+    assert f"the handler add={raised}" in caplog.text
+    assert f"the handler error={fail.__qualname__} raised: ValueError: a bug of the program" in caplog.text
 
 
 def test_a_resync_repeats_what_is_in_the_store_and_asks_nobody(cluster: Cluster, server: Server) -> None:
@@ -510,3 +512,60 @@ def test_who_awaits_handlers_of_an_informer_that_gives_up_is_told_why(server: Se
         registration.wait_for_sync(SECONDS)
     with pytest.raises(kwatch.Forbidden):
         informer.add_handler().wait_for_sync(SECONDS)
+
+
+def test_an_error_handler_may_take_the_event_that_failed_too(cluster: Cluster, server: Server) -> None:
+    cluster.create("configmaps", thing("a"))
+    failed: list[tuple[str, kwatch.Event | None]] = []
+    plain: list[Exception] = []
+
+    def fail(*_: object) -> None:
+        raise ValueError("a bug of the program")
+
+    def optional(error: Exception, event: kwatch.Event | None = None) -> None:
+        failed.append((f"optional {error}", event))
+
+    def unrelated(error: Exception, retries: int = 3) -> None:
+        assert retries == 3
+        plain.append(error)
+
+    informer = kwatch.Informer("cm", server=server.url)
+    informer.add_handler(add=fail, error=lambda error, event: failed.append((str(error), event)))
+    informer.add_handler(update=fail, error=optional, resync=0.05)
+    informer.add_handler(on_lifecycle=fail, error=lambda error, event: failed.append(("lifecycle", event)))
+    informer.add_handler(add=fail, error=unrelated)
+    informer.add_handler(add=fail, error=plain.append)
+    with informer:
+        eventually(lambda: len(dict(failed)) == 3 and len(plain) == 2)
+    events = dict(failed)
+    added, resynced = events["a bug of the program"], events["optional a bug of the program"]
+    assert (added.type, added.key, added.object["kind"]) == ("ADDED", ("default", "a"), "ConfigMap")
+    assert (resynced.type, resynced.key, resynced.old) == ("MODIFIED", ("default", "a"), resynced.object)
+    assert events["lifecycle"] is None
+
+
+def test_an_error_handler_is_told_of_no_event_where_the_informer_gave_up(server: Server) -> None:
+    server.forbid("list", "configmaps")
+    failed: list[tuple[Exception, kwatch.Event | None]] = []
+    informer = kwatch.Informer("cm", server=server.url)
+    informer.add_handler(error=lambda error, event: failed.append((error, event)))
+    with informer, pytest.raises(kwatch.Forbidden):
+        informer.join(SECONDS)
+    assert failed == [(informer.error, None)]
+
+
+@pytest.mark.parametrize("name", ["add", "update", "delete", "event", "error", "on_lifecycle"])
+def test_a_handler_that_cannot_be_called_is_an_error_where_it_is_added(name: str) -> None:
+    async def told(*_: object) -> None:
+        pass
+
+    class Told:
+        async def __call__(self, *_: object) -> None:
+            pass
+
+    informer = kwatch.Informer("cm")
+    for handler in (told, Told(), partial(told, 1)):
+        with pytest.raises(kwatch.UsageError, match=f"{name} is called in a thread and not awaited"):
+            informer.add_handler(**{name: handler})
+    with pytest.raises(kwatch.UsageError, match=f"{name} is a function to call, or None; not 'nosuch'"):
+        informer.add_handler(**{name: "nosuch"})
