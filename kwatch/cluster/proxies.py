@@ -80,7 +80,7 @@ def _first(env: Mapping[str, str], *names: str) -> tuple[str, str]:
 
 def _checked(url: str, where: str) -> str:
     """`url` without path. Raises ConfigError naming `where`; no error shows what stands before an @."""
-    text = urls.shown(url, where)
+    text = urls.showable(url, where)
     scheme, _, rest = url.partition("://")
     if not rest or scheme.lower() not in _SCHEMES:
         raise config_error(f"{where}: {text} isn't an http://, https:// or socks5:// URL; {_EXAMPLE}")

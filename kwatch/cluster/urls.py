@@ -19,7 +19,7 @@ def base_url(url: str, where: str) -> str:
     """
     if _HOST_PORT.fullmatch(url):
         url = f"http://{url}"
-    text = shown(url, where)
+    text = showable(url, where)
     parts, has_host = split(url, where, _EXAMPLE)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise config_error(f"{where}: {text} isn't an http:// or https:// URL; {_EXAMPLE}")
@@ -30,7 +30,7 @@ def base_url(url: str, where: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
-def shown(url: str, where: str) -> str:
+def showable(url: str, where: str) -> str:
     """What an error may show of `url`: what stands before an @ is a password, and behind a ? there may be one.
 
     Raises ConfigError naming `where` if it holds what no URL does.
@@ -47,7 +47,7 @@ def split(url: str, where: str, example: str) -> tuple[SplitResult, bool]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port  # both may raise
     except ValueError:
-        raise config_error(f"{where}: {shown(url, where)} isn't a valid URL; {example}") from None
+        raise config_error(f"{where}: {showable(url, where)} isn't a valid URL; {example}") from None
     return parts, bool(host) and port != 0
 
 
