@@ -11,7 +11,7 @@ from kwatch.cluster.kubeconfig import Connection
 from kwatch.conditions.verdict import Moment, Outcome
 from kwatch.conditions.wait import End, Plan, Result, Wait
 from kwatch.errors import ExitCode, KwatchError, TimedOut, TimeIsUp, UsageError
-from kwatch.feed import TICK_SECONDS, Access, Feed, Subscription, select
+from kwatch.feed import TICK_SECONDS, Access, Feed, Subscription, selection_of
 from kwatch.model import Batch, Query
 from kwatch.protocol.forms import Form
 from kwatch.pump import within
@@ -74,7 +74,7 @@ def wait(
     """
     started = time.monotonic()
     ends = started + timeout if timeout and timeout > 0 else float("inf")
-    selection = select(type, names, namespace, all_namespaces, label_selector, field_selector)
+    selection = selection_of(type, names, namespace, all_namespaces, label_selector, field_selector)
     plan = Plan.of(_texts(for_), _texts(for_any), _texts(fail_on), fail_fast=fail_fast, count=count)
     _check(selection, plan, all_objects)
 

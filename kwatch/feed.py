@@ -82,7 +82,7 @@ class Subscription:
     """The monotonic time by which the server must have said what it serves."""
 
 
-def select(
+def selection_of(
     type: str,
     names: Sequence[str],
     namespace: str | Sequence[str],

@@ -16,7 +16,7 @@ from kwatch.api import Event
 from kwatch.arguments import callback, named, takes_second
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import KwatchError, UsageError
-from kwatch.feed import LOG, TICK_SECONDS, Access, Feed, Limits, Subscription, select
+from kwatch.feed import LOG, TICK_SECONDS, Access, Feed, Limits, Subscription, selection_of
 from kwatch.lifecycle import Lifecycle, lifecycle
 from kwatch.model import Batch, Change, ChangeType, Key, Query, Resource, Signal, Synced
 from kwatch.protocol.forms import Document, SharedForm
@@ -290,7 +290,7 @@ class Informer:
         """All as for `kwatch.watch`, but for one type. Nothing is read or asked before `start`."""
         self.store = ObjectStore()
         self._subscription = Subscription(
-            select(type, names, namespace, all_namespaces, label_selector, field_selector),
+            selection_of(type, names, namespace, all_namespaces, label_selector, field_selector),
             Access(connection, kubeconfig, context, server),
             lambda query: SharedForm(managed_fields=show_managed_fields, secrets=show_secrets),
             Limits(max_failures, relist_interval, idle_timeout),

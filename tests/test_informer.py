@@ -102,8 +102,10 @@ def test_the_store_follows_the_cluster_and_is_read_by_key_label_and_index(cluste
     cluster.create("configmaps", {"metadata": {"name": "a", "labels": {"app": "web"}}, "data": {"on": "n1"}})
     informer = kwatch.Informer("cm", server=server.url)
     informer.store.add_index("on", lambda one: [one["data"]["on"]])
+    assert not informer.has_synced
     with informer:
         assert informer.wait_for_sync(SECONDS)
+        assert informer.has_synced
         store = informer.store
         assert store.get("default", "a")["data"] == {"on": "n1"}
         cluster.create("configmaps", {"metadata": {"name": "b", "labels": {"app": "db"}}, "data": {"on": "n1"}})

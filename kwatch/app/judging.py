@@ -1,4 +1,4 @@
-"""What `wait` and `--until` share: texts become a plan, a Wait is fed and followed, its end is an exit code."""
+"""What `wait` and `--until` share: options become a plan, a Wait is fed and followed, its end is an exit code."""
 
 from __future__ import annotations
 

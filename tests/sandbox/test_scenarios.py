@@ -105,16 +105,16 @@ def test_rollout_goes_through_the_stages_of_a_real_one(cluster, play):
     assert reasons(cluster) >= {"Scheduled", "Pulled", "Created", "Started", "Killing", "ScalingReplicaSet"}
 
 
+def roll_out(cluster, plane, kind, name, image):
+    template = {"spec": {"containers": [{"name": name, "image": image}]}}
+    cluster.patch(kind, "default", name, {"spec": {"template": template}})
+    plane.settle()
+
+
 def test_a_rollout_keeps_enough_pods_available_and_never_has_too_many(cluster, plane):
     cluster.create("deployments", workload("web", "nginx:1", replicas=4))
     plane.settle()
-    cluster.patch(
-        "deployments",
-        "default",
-        "web",
-        {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "nginx:2"}]}}}},
-    )
-    plane.settle()
+    roll_out(cluster, plane, "deployments", "web", "nginx:2")
     statuses = [item["status"] for _, item in cluster.history("deployments") if item["status"].get("availableReplicas")]
     after = statuses[next(i for i, status in enumerate(statuses) if status["availableReplicas"] == 4) :]
     assert min(status["availableReplicas"] for status in after) >= 3
@@ -139,13 +139,7 @@ def test_a_rollout_keeps_enough_pods_available_and_never_has_too_many(cluster, p
 def test_recreate_has_no_two_generations_at_once(cluster, plane):
     cluster.create("deployments", workload("web", "nginx:1", replicas=2, strategy={"type": "Recreate"}))
     plane.settle()
-    cluster.patch(
-        "deployments",
-        "default",
-        "web",
-        {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "nginx:2"}]}}}},
-    )
-    plane.settle()
+    roll_out(cluster, plane, "deployments", "web", "nginx:2")
     alive = {}
     for kind, item in cluster.history("pods"):
         alive[item["metadata"]["name"]] = item["metadata"]["labels"]["pod-template-hash"]
@@ -158,9 +152,7 @@ def test_recreate_has_no_two_generations_at_once(cluster, plane):
 def test_old_replica_sets_are_kept_up_to_the_limit(cluster, plane):
     cluster.create("deployments", workload("web", "nginx:0", replicas=1, revisionHistoryLimit=2))
     for number in range(5):
-        containers = [{"name": "web", "image": f"nginx:{number}"}]
-        cluster.patch("deployments", "default", "web", {"spec": {"template": {"spec": {"containers": containers}}}})
-        plane.settle()
+        roll_out(cluster, plane, "deployments", "web", f"nginx:{number}")
     assert len(cluster.list("replicasets")) == 3
 
 
@@ -169,13 +161,7 @@ def test_a_stateful_set_starts_in_order_and_rolls_from_the_last(cluster, plane):
     plane.settle()
     created = [item["metadata"]["name"] for kind, item in cluster.history("pods") if kind == "ADDED"]
     assert created == ["db-0", "db-1", "db-2"]
-    cluster.patch(
-        "statefulsets",
-        "default",
-        "db",
-        {"spec": {"template": {"spec": {"containers": [{"name": "db", "image": "pg:2"}]}}}},
-    )
-    plane.settle()
+    roll_out(cluster, plane, "statefulsets", "db", "pg:2")
     deleted = [item["metadata"]["name"] for kind, item in cluster.history("pods") if kind == "DELETED"]
     assert deleted == ["db-2", "db-1", "db-0"]
     status = cluster.get("statefulsets", "default", "db")["status"]
@@ -190,13 +176,7 @@ def test_a_daemon_set_has_a_pod_on_every_node(cluster, plane):
     cluster.create("daemonsets", workload("agent", "agent:1"))
     plane.settle()
     assert sorted(item["spec"]["nodeName"] for item in cluster.list("pods")) == ["node-0", "node-1", "node-2"]
-    cluster.patch(
-        "daemonsets",
-        "default",
-        "agent",
-        {"spec": {"template": {"spec": {"containers": [{"name": "agent", "image": "agent:2"}]}}}},
-    )
-    plane.settle()
+    roll_out(cluster, plane, "daemonsets", "agent", "agent:2")
     status = cluster.get("daemonsets", "default", "agent")["status"]
     assert (status["desiredNumberScheduled"], status["numberReady"], status["updatedNumberScheduled"]) == (3, 3, 3)
 

@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 
 DATA = pathlib.Path(__file__).parents[1] / "data" / "wire"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
-PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
-PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 PATIENCE = 5.0
 
 
