@@ -14,7 +14,7 @@ from typing import Any
 
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
 from kwatch.errors import TimedOut, TimeIsUp
-from kwatch.feed import TICK_SECONDS, Access, Feed, Limits, Subscription, selection_of
+from kwatch.feed import TICK_SECONDS, TRACE, Access, Feed, Limits, Subscription, selection_of
 from kwatch.lifecycle import Lifecycle, lifecycle
 from kwatch.model import Batch, Change, ChangeType, Key, Resource
 from kwatch.protocol.forms import ObjectForm
@@ -201,8 +201,10 @@ def watch(
     can't be reached at the start. `on_lifecycle` is called, by whoever iterates, with what happens besides changes.
     `cache_dir` is where kubectl's caches are ("": the usual place; None keeps nothing of what the server serves).
 
-    An object of an event is a fresh dict that you may change. `metadata.managedFields` is left out and Secrets are
-    redacted unless `show_managed_fields` and `show_secrets` say otherwise, as in the command.
+    An object of an event is a fresh dict that you may change. `metadata.managedFields` is left out unless
+    `show_managed_fields`. THE VALUES OF SECRETS ARE REDACTED unless `show_secrets`, as in the command: each is
+    `<redacted, N bytes #MARK>`, where the mark is the same for what is equal, as long as this process runs. So `old`
+    and `object` differ where a value did; but never write such an object back to the cluster.
 
     Raises UsageError, ConfigError and NotFound here; while iterating, any KwatchError that ends a watch.
     """
@@ -210,7 +212,7 @@ def watch(
     subscription = Subscription(
         selection_of(type, names, namespace, all_namespaces, label_selector, field_selector),
         Access(connection, kubeconfig, context, server),
-        lambda query: ObjectForm(managed_fields=show_managed_fields, secrets=show_secrets),
+        lambda query: ObjectForm(managed_fields=show_managed_fields, secrets=show_secrets, trace=TRACE),
         Limits(max_failures, relist_interval, idle_timeout),
         chunk_size,
         watch_list,

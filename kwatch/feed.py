@@ -31,6 +31,8 @@ from kwatch.watcher import Watcher
 LOG = logging.getLogger("kwatch")
 TICK_SECONDS = 0.1
 """How often whoever waits for something looks whether it was stopped."""
+TRACE = os.urandom(16)
+"""Tells the redacted values of Secrets apart in this process, and means nothing outside of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from kwatch.api import Event
 from kwatch.arguments import callback, named, takes_second
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import KwatchError, UsageError
-from kwatch.feed import LOG, TICK_SECONDS, Access, Feed, Limits, Subscription, selection_of
+from kwatch.feed import LOG, TICK_SECONDS, TRACE, Access, Feed, Limits, Subscription, selection_of
 from kwatch.lifecycle import Lifecycle, lifecycle
 from kwatch.model import Batch, Change, ChangeType, Key, Query, Resource, Signal, Synced
 from kwatch.protocol.forms import Document, SharedForm
@@ -287,12 +287,15 @@ class Informer:
         show_secrets: bool = False,
         cache_dir: str | None = "",
     ) -> None:
-        """All as for `kwatch.watch`, but for one type. Nothing is read or asked before `start`."""
+        """All as for `kwatch.watch`, but for one type. Nothing is read or asked before `start`.
+
+        The values of Secrets are redacted here, too, unless `show_secrets`: see `kwatch.watch`.
+        """
         self.store = ObjectStore()
         self._subscription = Subscription(
             selection_of(type, names, namespace, all_namespaces, label_selector, field_selector),
             Access(connection, kubeconfig, context, server),
-            lambda query: SharedForm(managed_fields=show_managed_fields, secrets=show_secrets),
+            lambda query: SharedForm(managed_fields=show_managed_fields, secrets=show_secrets, trace=TRACE),
             Limits(max_failures, relist_interval, idle_timeout),
             chunk_size,
             watch_list,
