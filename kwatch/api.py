@@ -9,9 +9,10 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from kwatch.arguments import callback, seconds
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
 from kwatch.errors import TimedOut, TimeIsUp
 from kwatch.feed import TICK_SECONDS, TRACE, Access, Feed, Limits, Subscription, selection_of
@@ -167,16 +168,16 @@ class Watch:
 def watch(
     type: str,
     *names: str,
-    namespace: str | Sequence[str] = (),
+    namespace: str | Sequence[str] | None = None,
     all_namespaces: bool = False,
-    label_selector: str = "",
-    field_selector: str = "",
+    label_selector: str | Mapping[str, str] | None = None,
+    field_selector: str | Mapping[str, str] | None = None,
     watch_only: bool = False,
     duration: float | None = None,
     timeout: float | None = None,
     on_lifecycle: Callable[[Lifecycle], None] | None = None,
     connection: Connection | None = None,
-    kubeconfig: str = "",
+    kubeconfig: str | os.PathLike[str] = "",
     context: str = "",
     server: str = "",
     relist_interval: float | None = None,
@@ -187,14 +188,16 @@ def watch(
     chunk_size: int = PAGE_SIZE,
     show_managed_fields: bool = False,
     show_secrets: bool = False,
-    cache_dir: str | None = "",
+    cache_dir: str | os.PathLike[str] | None = "",
 ) -> Watch:
     """Watch as `kwatch TYPE NAME...` does, and iterate over the events: what is there at the start comes as ADDED.
 
     `type` and `names` are written as for the command: `"po,deploy"`, `"deploy/web"`, `"hpa.v2.autoscaling"`, `"all"`.
-    `namespace` is one or several; none is that of the connection. A name that isn't there is waited for.
-    `watch_only` leaves out what is there at the start. Times are seconds: after `duration` the iteration ends, after
-    `timeout` it raises TimedOut. The connection is `connection` (see `connect`), else found as kubectl finds it.
+    `namespace` is one or several, as a list or with commas; None or "" is that of the connection, as for kubectl, and
+    not all of them. Selectors are texts, or mappings: `{"app": "web"}`. A name that isn't there is waited for.
+    `watch_only` leaves out what is there at the start. Times are seconds, 0 or more: after `duration` the iteration
+    ends, after `timeout` it raises TimedOut; None is no limit, and with 0 there is no event. The connection is
+    `connection` (see `connect`), else found as kubectl finds it; the variables `KWATCH_...` are the command's alone.
 
     `relist_interval` lists again so often; `idle_timeout` reconnects after so long without a byte (a quiet server sends
     a bookmark about once a minute); `max_failures` in a row raise GaveUp; `patient` goes on trying where the server
@@ -208,7 +211,9 @@ def watch(
 
     Raises UsageError, ConfigError and NotFound here; while iterating, any KwatchError that ends a watch.
     """
-    times = [seconds for seconds in (duration, timeout) if seconds is not None]
+    duration, timeout = seconds("duration", duration), seconds("timeout", timeout)
+    on_lifecycle = callback("on_lifecycle", on_lifecycle)
+    times = [given for given in (duration, timeout) if given is not None]
     subscription = Subscription(
         selection_of(type, names, namespace, all_namespaces, label_selector, field_selector),
         Access(connection, kubeconfig, context, server),
@@ -229,7 +234,7 @@ def watch(
 
 def connect(
     *,
-    kubeconfig: str = "",
+    kubeconfig: str | os.PathLike[str] = "",
     context: str = "",
     cluster: str = "",
     user: str = "",
@@ -237,9 +242,9 @@ def connect(
     proxy_url: str = "",
     token: str = "",
     tls_server_name: str = "",
-    certificate_authority: str = "",
-    client_certificate: str = "",
-    client_key: str = "",
+    certificate_authority: str | os.PathLike[str] = "",
+    client_certificate: str | os.PathLike[str] = "",
+    client_key: str | os.PathLike[str] = "",
     insecure_skip_tls_verify: bool = False,
     as_user: str = "",
     as_groups: Sequence[str] = (),
@@ -254,7 +259,7 @@ def connect(
     Raises ConfigError.
     """
     options = ConnectionOptions(
-        kubeconfig=kubeconfig,
+        kubeconfig=os.fspath(kubeconfig or ""),
         context=context,
         cluster=cluster,
         user=user,
@@ -262,9 +267,9 @@ def connect(
         proxy_url=proxy_url,
         token=token,
         tls_server_name=tls_server_name,
-        certificate_authority=certificate_authority,
-        client_certificate=client_certificate,
-        client_key=client_key,
+        certificate_authority=os.fspath(certificate_authority or ""),
+        client_certificate=os.fspath(client_certificate or ""),
+        client_key=os.fspath(client_key or ""),
         insecure_skip_tls_verify=insecure_skip_tls_verify,
         as_user=as_user,
         as_groups=tuple(as_groups),

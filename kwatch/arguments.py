@@ -3,12 +3,63 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import TypeVar
 
 from kwatch.errors import UsageError
+from kwatch.labels import text_of
+from kwatch.model import escaped
+
+LONGEST_SECONDS = 1e9
+"""What is for ever to whoever waits: thirty years, as long as any lock can be waited for."""
 
 _Callback = TypeVar("_Callback", bound=Callable[..., object])
+
+
+def seconds(name: str, given: float | None, *, least: str = "0 or more") -> float | None:
+    """A time in seconds, None for no limit. `least` may be "more than 0" instead."""
+    if given is None:
+        return None
+    number = isinstance(given, Real) and not isinstance(given, bool)
+    if not number or not (given >= 0 if least == "0 or more" else given > 0):
+        raise UsageError(f"{name} is a number of seconds, {least}, or None for no limit; not {given!r}")
+    return min(float(given), LONGEST_SECONDS)
+
+
+def namespaces(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """`"default"`, `"default,shop"` as for the command, or several texts. None and "" are the connection's own."""
+    if not given:
+        return ()
+    names = tuple(given.split(",")) if isinstance(given, str) else tuple(given)
+    if not all(isinstance(name, str) and name for name in names):
+        raise UsageError(f"namespace is a text, or several of which none is empty; not {given!r}")
+    return names
+
+
+def label_selector(given: str | Mapping[str, str] | None) -> str:
+    """A label selector as the server takes it: a text as it is, labels as `KEY=VALUE,...`."""
+    return text_of(given) if isinstance(given, Mapping) else _text("label_selector", given)
+
+
+def field_selector(given: str | Mapping[str, str] | None) -> str:
+    """A field selector as the server takes it: a text as it is, fields as `PATH=VALUE,...`."""
+    if not isinstance(given, Mapping):
+        return _text("field_selector", given)
+    return ",".join(f"{_text('a field', path)}={escaped(_text(path, value))}" for path, value in given.items())
+
+
+def words(type: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The type and the names, which are texts."""
+    if not all(isinstance(word, str) for word in (type, *names)):
+        raise UsageError(f'a type and names are texts, as "po,deploy" or "deploy/web"; not {(type, *names)!r}')
+    return (type, *names)
+
+
+def _text(name: str, given: str | None) -> str:
+    if given is not None and not isinstance(given, str):
+        raise UsageError(f"{name} is a text; not {given!r}")
+    return given or ""
 
 
 def callback(name: str, given: _Callback | None) -> _Callback | None:

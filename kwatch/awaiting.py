@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 
+from kwatch.arguments import callback, seconds
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.conditions.verdict import Moment, Outcome
 from kwatch.conditions.wait import End, Plan, Result, Wait
@@ -48,16 +50,16 @@ def wait(
     fail_fast: bool = True,
     count: int | None = None,
     all_objects: bool = False,
-    namespace: str | Sequence[str] = (),
+    namespace: str | Sequence[str] | None = None,
     all_namespaces: bool = False,
-    label_selector: str = "",
-    field_selector: str = "",
+    label_selector: str | Mapping[str, str] | None = None,
+    field_selector: str | Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
     connection: Connection | None = None,
-    kubeconfig: str = "",
+    kubeconfig: str | os.PathLike[str] = "",
     context: str = "",
     server: str = "",
-    cache_dir: str | None = "",
+    cache_dir: str | os.PathLike[str] | None = "",
 ) -> list[Result]:
     """Wait as `kwatch wait` does; what each condition says of each object, once that is what was waited for.
 
@@ -65,7 +67,7 @@ def wait(
     `"jsonpath=.status.phase=Running"`, `"create"`, `"delete"`, `"where=STATUS=Running"`; of `for_any` one is enough,
     and one of `fail_on` ends it. The objects are named, or chosen by a selector, or `all_objects` of the type; what
     isn't there yet is waited for. `count` of them are enough, else all that there are, and at least one. `timeout` in
-    seconds: 0 checks once, None or less waits for ever. Without `fail_fast` pods that can't start are sat out.
+    seconds: 0 checks once, None waits for ever. Without `fail_fast` pods that can't start are sat out.
     `on_progress(object, why)` is called when there is something else to say of an object. The rest is as for
     `kwatch.watch`.
 
@@ -73,7 +75,8 @@ def wait(
     a type that isn't served, and any KwatchError that ends a watch.
     """
     started = time.monotonic()
-    ends = started + timeout if timeout and timeout > 0 else float("inf")
+    timeout, on_progress = seconds("timeout", timeout), callback("on_progress", on_progress)
+    ends = started + timeout if timeout else float("inf")
     selection = selection_of(type, names, namespace, all_namespaces, label_selector, field_selector)
     plan = Plan.of(_texts(for_), _texts(for_any), _texts(fail_on), fail_fast=fail_fast, count=count)
     _check(selection, plan, all_objects)

@@ -9,10 +9,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from kwatch import arguments
+from kwatch.arguments import seconds
 from kwatch.cluster.cache import cache_folder
 from kwatch.cluster.catalog import Catalog
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
@@ -44,9 +46,11 @@ class Limits:
     idle_timeout: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_failures", "relist_interval", "idle_timeout"):
-            if (value := getattr(self, name)) is not None and not value > 0:
-                raise UsageError(f"{name} is more than 0, or None for no limit; not {value!r}")
+        for name in ("relist_interval", "idle_timeout"):
+            seconds(name, getattr(self, name), least="more than 0")
+        most = self.max_failures
+        if most is not None and not (isinstance(most, int) and most > 0):
+            raise UsageError(f"max_failures is a whole number, more than 0, or None for no limit; not {most!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +58,16 @@ class Access:
     """Where a program says that the server is: by a connection, or by words; by neither, where kubectl would look."""
 
     connection: Connection | None = None
-    kubeconfig: str = ""
+    kubeconfig: str | os.PathLike[str] = ""
     context: str = ""
     server: str = ""
 
     def open(self) -> Connection:
         """The connection that was given, else the one that kubectl would make. Raises ConfigError, UsageError."""
         if self.connection is None:
-            words = ConnectionOptions(kubeconfig=self.kubeconfig, context=self.context, server=self.server)
+            words = ConnectionOptions(
+                kubeconfig=os.fspath(self.kubeconfig or ""), context=self.context, server=self.server
+            )
             return resolve(words, os.environ)
         if self.kubeconfig or self.context or self.server:
             raise UsageError("a connection says where the server is; leave out kubeconfig, context and server, or it")
@@ -79,7 +85,7 @@ class Subscription:
     chunk_size: int = PAGE_SIZE
     watch_list: bool = False
     patient: bool = False
-    cache_dir: str | None = ""
+    cache_dir: str | os.PathLike[str] | None = ""
     ends: float = float("inf")
     """The monotonic time by which the server must have said what it serves."""
 
@@ -87,15 +93,18 @@ class Subscription:
 def selection_of(
     type: str,
     names: Sequence[str],
-    namespace: str | Sequence[str],
+    namespace: str | Sequence[str] | None,
     all_namespaces: bool,
-    label_selector: str,
-    field_selector: str,
+    label_selector: str | Mapping[str, str] | None,
+    field_selector: str | Mapping[str, str] | None,
 ) -> Selection:
-    """The words of a program as they are typed for the command; a single namespace may be a text."""
-    namespaces = (namespace,) if isinstance(namespace, str) else tuple(namespace)
-    spaces = tuple(filter(None, namespaces))
-    return Selection(type, tuple(names), spaces, all_namespaces, label_selector, field_selector)
+    """The words of a program as they are typed for the command. Raises UsageError for what can't be."""
+    type, *rest = arguments.words(type, names)
+    spaces = arguments.namespaces(namespace)
+    if all_namespaces and spaces:
+        raise UsageError("all_namespaces and a namespace exclude each other; leave out one of them")
+    labels, fields = arguments.label_selector(label_selector), arguments.field_selector(field_selector)
+    return Selection(type, tuple(rest), spaces, all_namespaces, labels, fields)
 
 
 class Feed:
@@ -172,7 +181,7 @@ class Feed:
 
     def _resolve(self) -> tuple[list[Query], Catalog]:
         wanted = self._subscription
-        folder = None if wanted.cache_dir is None else cache_folder(wanted.cache_dir, os.environ)
+        folder = None if wanted.cache_dir is None else cache_folder(os.fspath(wanted.cache_dir), os.environ)
         with catalog(self._connection, folder, wanted.ends, self._log) as types:
             return queries(wanted.selection, self._connection, types), types
 

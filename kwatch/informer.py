@@ -6,6 +6,7 @@ error handler and ends nothing.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,10 +14,11 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from kwatch.api import Event
-from kwatch.arguments import callback, named, takes_second
+from kwatch.arguments import callback, named, seconds, takes_second
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import KwatchError, UsageError
 from kwatch.feed import LOG, TICK_SECONDS, TRACE, Access, Feed, Limits, Subscription, selection_of
+from kwatch.labels import selects
 from kwatch.lifecycle import Lifecycle, lifecycle
 from kwatch.model import Batch, Change, ChangeType, Key, Query, Resource, Signal, Synced
 from kwatch.protocol.forms import Document, SharedForm
@@ -46,13 +48,14 @@ class ObjectStore:
         document = self._documents.get((namespace, name))
         return None if document is None else document.object
 
-    def list(self, namespace: str = "", labels: Mapping[str, str] | None = None) -> Objects:
-        """The objects, of `namespace` alone if given, and with these labels."""
+    def list(self, namespace: str | None = None, labels: str | Mapping[str, str] | None = None) -> Objects:
+        """The objects, of `namespace` alone if given, and with these labels: `{"app": "web"}`, or a label selector as
+        `"app=web,tier!=db"`. Raises UsageError for what is none."""
+        chosen = selects(labels or {})
         with self._lock:
-            found = [each for key, each in self._documents.items() if namespace in ("", key[0])]
+            found = [each for key, each in self._documents.items() if not namespace or namespace == key[0]]
         objects = (document.object for document in found)
-        wanted = (labels or {}).items()
-        return [value for value in objects if wanted <= (value["metadata"].get("labels") or {}).items()]
+        return [value for value in objects if chosen(value["metadata"].get("labels") or {})]
 
     def keys(self) -> tuple[Key, ...]:
         """(namespace, name) of each object."""
@@ -137,7 +140,7 @@ class _Told:
 
     def wait(self, timeout: float | None) -> bool:
         """Wait until one of the two: whether it is complete. Raises why it ended."""
-        self._settled.wait(timeout)
+        self._settled.wait(seconds("timeout", timeout))
         return self.now()
 
     def now(self) -> bool:
@@ -161,14 +164,12 @@ class Registration:
         resync: float | None,
     ) -> None:
         """Made by `Informer.add_handler`, which says what the parameters mean."""
-        if resync is not None and not resync > 0:
-            raise UsageError(f"resync is more than 0 seconds, or None; not {resync!r}")
         given = {"add": add, "update": update, "delete": delete, "event": event, "on_lifecycle": on_lifecycle}
         handlers = {name: callback(name, handler) for name, handler in given.items()}
         self._handlers = {name: handler for name, handler in handlers.items() if handler}
         self._error = callback("error", error)
         self._error_takes_event = error is not None and takes_second(error, "event")
-        self._resync = resync
+        self._resync = seconds("resync", resync, least="more than 0")
         self._due = float("inf")
         self._removed = False
         self._told = _Told()
@@ -269,12 +270,12 @@ class Informer:
         self,
         type: str,
         *names: str,
-        namespace: str | Sequence[str] = (),
+        namespace: str | Sequence[str] | None = None,
         all_namespaces: bool = False,
-        label_selector: str = "",
-        field_selector: str = "",
+        label_selector: str | Mapping[str, str] | None = None,
+        field_selector: str | Mapping[str, str] | None = None,
         connection: Connection | None = None,
-        kubeconfig: str = "",
+        kubeconfig: str | os.PathLike[str] = "",
         context: str = "",
         server: str = "",
         relist_interval: float | None = None,
@@ -285,7 +286,7 @@ class Informer:
         chunk_size: int = PAGE_SIZE,
         show_managed_fields: bool = False,
         show_secrets: bool = False,
-        cache_dir: str | None = "",
+        cache_dir: str | os.PathLike[str] | None = "",
     ) -> None:
         """All as for `kwatch.watch`, but for one type. Nothing is read or asked before `start`.
 
@@ -402,7 +403,7 @@ class Informer:
     def _await_end(self, timeout: float | None) -> bool:
         """Whether its thread is over. Not by Thread.join alone: Python 3.10 to 3.12 take a thread for ended once Ctrl-C
         came while it was joined, and nobody would await the handler that runs."""
-        ended = self._ended.wait(timeout)
+        ended = self._ended.wait(seconds("timeout", timeout))
         if ended and self._thread:
             self._thread.join()
         return ended

@@ -79,7 +79,7 @@ class Query:
     @property
     def selectors(self) -> dict[str, str]:
         """The query parameters that narrow it; a single name is a field selector, as kubectl does it."""
-        name = self.name and f"metadata.name={_escaped(self.name)}"
+        name = self.name and f"metadata.name={escaped(self.name)}"
         fields = [part for part in (name, self.field_selector) if part]
         selectors = {"labelSelector": self.label_selector, "fieldSelector": ",".join(fields)}
         if self.shard:
@@ -92,7 +92,7 @@ class Query:
         return f"{what}{where} of {self.cluster}" if self.cluster else f"{what}{where}"
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
     """A value of a field selector (k8s.io/apimachinery fields.EscapeValue)."""
     return value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
 

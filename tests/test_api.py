@@ -220,7 +220,7 @@ def test_a_duration_ends_it_and_a_timeout_raises(server: Server) -> None:
 def test_what_cannot_be_is_an_error_at_once(server: Server) -> None:
     with pytest.raises(kwatch.NotFound, match='the server doesn\'t have a resource type "nosuch"'):
         kwatch.watch("nosuch", server=server.url)
-    with pytest.raises(kwatch.UsageError, match="max_failures is more than 0"):
+    with pytest.raises(kwatch.UsageError, match="max_failures is a whole number, more than 0"):
         kwatch.watch("pods", server=server.url, max_failures=0)
     with pytest.raises(kwatch.UsageError, match="leave out kubeconfig, context and server"):
         kwatch.watch("pods", server=server.url, connection=kwatch.connect(server=server.url))

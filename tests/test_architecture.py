@@ -28,6 +28,7 @@ LAYERS = {
     "kwatch.yamltext": 1,
     "kwatch.jsonpath": 1,
     "kwatch.printing": 1,
+    "kwatch.labels": 1,
     "kwatch.lifecycle": 1,
     "kwatch.retry": 1,
     "kwatch.stages": 1,

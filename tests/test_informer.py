@@ -113,6 +113,9 @@ def test_the_store_follows_the_cluster_and_is_read_by_key_label_and_index(cluste
         eventually(lambda: ("default", "no-data") in store)
         assert [one["metadata"]["name"] for one in store.by_index("on", "n1")] == ["a", "b"]
         assert [one["metadata"]["name"] for one in store.list(labels={"app": "db"})] == ["b"]
+        assert [one["metadata"]["name"] for one in store.list(labels="app in (db, x)")] == ["b"]
+        with pytest.raises(kwatch.UsageError, match="is no label selector"):
+            store.list(labels="app=web,")
         assert (store.list("elsewhere"), len(store.list("default")), len(store)) == ([], 3, 3)
         cluster.patch("configmaps", "default", "a", {"data": {"on": "n2"}})
         cluster.delete("configmaps", "default", "b")
@@ -363,7 +366,7 @@ def test_an_informer_follows_one_type_that_is_there(server: Server) -> None:
         kwatch.Informer("nosuch", server=server.url).start()
     with pytest.raises(kwatch.UsageError, match="start the informer first"):
         kwatch.Informer("cm", server=server.url).wait_for_sync(1)
-    with pytest.raises(kwatch.UsageError, match="resync is more than 0"):
+    with pytest.raises(kwatch.UsageError, match="resync is a number of seconds, more than 0"):
         kwatch.Informer("cm", server=server.url).add_handler(resync=0)
 
 
