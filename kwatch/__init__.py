@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kwatch.api import Event, Watch, connect, watch
-    from kwatch.awaiting import WaitFailed, WaitTimeout, wait
+    from kwatch.awaiting import WaitFailed, WaitStopped, WaitTimeout, wait
     from kwatch.cluster.kubeconfig import Connection
     from kwatch.conditions.verdict import Culprit, Outcome
     from kwatch.conditions.wait import Result
@@ -58,6 +58,7 @@ __all__ = [
     "Unauthorized",
     "UsageError",
     "WaitFailed",
+    "WaitStopped",
     "WaitTimeout",
     "Watch",
     "connect",
@@ -67,7 +68,7 @@ __all__ = [
 
 _HOMES = {
     "kwatch.api": ("Event", "Watch", "connect", "watch"),
-    "kwatch.awaiting": ("WaitFailed", "WaitTimeout", "wait"),
+    "kwatch.awaiting": ("WaitFailed", "WaitStopped", "WaitTimeout", "wait"),
     "kwatch.cluster.kubeconfig": ("Connection",),
     "kwatch.conditions.verdict": ("Culprit", "Outcome"),
     "kwatch.conditions.wait": ("Result",),

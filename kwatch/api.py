@@ -153,7 +153,7 @@ class Watch:
             self._started = now
             self._feed.start()
         if self._timeout is not None and now - self._started >= self._timeout:
-            raise TimedOut(f"timed out after {self._timeout:g}s")
+            raise TimedOut(f"timed out after {self._timeout:g}s{self._feed.trouble}")
         return self._duration is not None and now - self._started >= self._duration
 
     def _take(self, batch: Batch | None) -> None:

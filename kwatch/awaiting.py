@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
+from queue import Empty, SimpleQueue
+from typing import NoReturn
 
 from kwatch.arguments import callback, seconds
 from kwatch.cluster.kubeconfig import Connection
@@ -16,8 +21,7 @@ from kwatch.errors import ExitCode, KwatchError, TimedOut, TimeIsUp, UsageError
 from kwatch.feed import TICK_SECONDS, Access, Feed, Subscription, selection_of
 from kwatch.model import Batch, Query
 from kwatch.protocol.forms import Form
-from kwatch.pump import within
-from kwatch.selection import Selection
+from kwatch.selection import Selection, once_served
 
 Progress = Callable[[str, str], None]
 
@@ -30,6 +34,10 @@ class WaitFailed(KwatchError):
     def __init__(self, text: str, result: Result) -> None:
         super().__init__(text)
         self.result = result
+
+
+class WaitStopped(KwatchError):
+    """Another thread ended it, by `stop`."""
 
 
 class WaitTimeout(TimedOut):
@@ -55,6 +63,7 @@ def wait(
     label_selector: str | Mapping[str, str] | None = None,
     field_selector: str | Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
+    stop: threading.Event | None = None,
     connection: Connection | None = None,
     kubeconfig: str | os.PathLike[str] = "",
     context: str = "",
@@ -68,15 +77,16 @@ def wait(
     and one of `fail_on` ends it. The objects are named, or chosen by a selector, or `all_objects` of the type; what
     isn't there yet is waited for. `count` of them are enough, else all that there are, and at least one. `timeout` in
     seconds: 0 checks once, None waits for ever. Without `fail_fast` pods that can't start are sat out.
-    `on_progress(object, why)` is called when there is something else to say of an object. The rest is as for
-    `kwatch.watch`.
+    `on_progress(object, why)` is called when there is something else to say of an object. Once another thread sets
+    `stop`, it raises WaitStopped, within a second. The rest is as for `kwatch.watch`.
 
     Raises WaitTimeout, WaitFailed (of a rollout as soon as something proves it), UsageError, ConfigError, NotFound for
-    a type that isn't served, and any KwatchError that ends a watch.
+    a type that isn't served (one with a group, as `widgets.example.com`, is waited for), and any KwatchError that ends
+    a watch.
     """
     started = time.monotonic()
     timeout, on_progress = seconds("timeout", timeout), callback("on_progress", on_progress)
-    ends = started + timeout if timeout else float("inf")
+    ends = _Ends(" ".join((type, *names)), started + timeout if timeout else float("inf"), stop or threading.Event())
     selection = selection_of(type, names, namespace, all_namespaces, label_selector, field_selector)
     plan = Plan.of(_texts(for_), _texts(for_any), _texts(fail_on), fail_fast=fail_fast, count=count)
     _check(selection, plan, all_objects)
@@ -85,20 +95,71 @@ def wait(
         return plan.form(query, is_target=query in feed.queries)
 
     access = Access(connection, kubeconfig, context, server)
-    subscription = Subscription(selection, access, form, cache_dir=cache_dir, ends=ends)
+    subscription = Subscription(selection, access, form, cache_dir=cache_dir, ends=ends.time)
     try:
-        feed = within(partial(Feed, subscription), ends - started)
+        feed = _opened(subscription, plan, ends, once=timeout == 0)
     except (TimeoutError, TimeIsUp) as error:
-        raise WaitTimeout(f"timed out after {timeout:g}s: the server did not say what it serves") from error
+        why = "" if isinstance(error, TimeIsUp) else str(error)
+        raise WaitTimeout(f"timed out after {timeout:g}s: {why or 'the server did not say what it serves'}") from error
     try:
         waiting = _Waiting(plan, feed, started, on_progress)
         feed.start()
         end = waiting.until(ends, once=timeout == 0)
-        return _results(waiting.wait, end, timeout)
+        return _results(waiting.wait, end, timeout, feed.trouble)
     except KwatchError as error:
         raise feed.fit(error) from error.__cause__
     finally:
         feed.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What ends a wait for `what`, wherever it is: a monotonic time, or another thread."""
+
+    what: str
+    time: float
+    stop: threading.Event
+
+    def left(self) -> float:
+        """Seconds that are left. Raises WaitStopped."""
+        if self.stop.is_set():
+            raise WaitStopped(f"stopped while waiting for {self.what}")
+        return self.time - time.monotonic()
+
+
+def _opened(subscription: Subscription, plan: Plan, ends: _Ends, *, once: bool) -> Feed:
+    """A feed of what is waited for, once its type is served. Raises TimeoutError and WaitStopped."""
+
+    def ask() -> Feed:
+        return _elsewhere(lambda: Feed(subscription), ends)
+
+    if once or not plan.may_await(subscription.selection.type):
+        return ask()
+    return once_served(ask, ends.left, ends.stop.wait)
+
+
+def _elsewhere(work: Callable[[], Feed], ends: _Ends) -> Feed:
+    """What `work` returns or raises, done in a thread of its own, which is left to die with the process where it takes
+    too long: what blocks in a connect can't be woken. Raises TimeoutError and WaitStopped."""
+    done: SimpleQueue[Callable[[], Feed]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            feed = work()
+            done.put(lambda: feed)
+        except BaseException as error:  # the caller's to handle
+            done.put(partial(_raise, error))
+
+    ends.left()
+    threading.Thread(target=run, name="wait", daemon=True).start()
+    while (left := ends.left()) > 0:
+        with contextlib.suppress(Empty):
+            return done.get(timeout=min(left, TICK_SECONDS))()
+    raise TimeoutError
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -125,12 +186,13 @@ class _Waiting:
         self._on_progress = on_progress
         self.wait = self._begin(self._queries)
 
-    def until(self, ends: float, *, once: bool) -> End | None:
+    def until(self, ends: _Ends, *, once: bool) -> End | None:
         """How it ends, None if the time is up first: at `ends`, or with `once` when all is listed."""
         while (end := self._decided()) is None:
-            if self.wait.is_synced if once else time.monotonic() >= ends:
+            left = ends.left()
+            if self.wait.is_synced if once else left <= 0:
                 return None
-            self._take_all(max(min(TICK_SECONDS, ends - time.monotonic()), 0))
+            self._take_all(max(min(TICK_SECONDS, left), 0))
         return end
 
     def _decided(self) -> End | None:
@@ -165,13 +227,13 @@ def _now() -> Moment:
     return Moment(time.monotonic(), datetime.now(timezone.utc))
 
 
-def _results(waiting: Wait, end: End | None, timeout: float | None) -> list[Result]:
-    """What is met. Raises what isn't."""
+def _results(waiting: Wait, end: End | None, timeout: float | None, trouble: str) -> list[Result]:
+    """What is met. Raises what isn't, with the watches' trouble."""
     results = waiting.results(_now())
     if end is None:
         missing = [f"{reference}: {why}" for reference, _, why in waiting.references(met=False)]
         words = "not met" if timeout == 0 else f"timed out after {timeout:g}s"
-        raise WaitTimeout(f"{words}: {'; '.join(missing[:3]) or 'not as many objects are there'}", results)
+        raise WaitTimeout(f"{words}: {'; '.join(missing[:3]) or 'not as many objects are there'}{trouble}", results)
     if end.outcome is Outcome.MET or end.result is None:
         return results
     text = f"{end.result.reference}: {end.result.reason}"

@@ -119,6 +119,7 @@ class Feed:
         self._heard = False
         self._failure: KwatchError | None = None
         self._pump: Pump | None = None
+        self._failures: dict[Query, Failures] = {}
         try:
             self.queries, self._catalog = self._resolve()
         except KwatchError as error:
@@ -149,6 +150,12 @@ class Feed:
         self._heard = self._heard or any(not isinstance(signal, Notice) for signal in batch.signals)
         now = time.monotonic()
         return batch._replace(signals=[self._noted(batch.query, signal, now) for signal in batch.signals])
+
+    @property
+    def trouble(self) -> str:
+        """What of it has failed last and isn't answered yet, as a text's last part; "" for nothing."""
+        last = [failures.last for failures in list(self._failures.values()) if failures.last]
+        return f"; the last failure: {last[-1]}" if last else ""
 
     def add(self, query: Query) -> None:
         """Watch one more, whatever becomes of it."""

@@ -84,14 +84,17 @@ class Failures:
         self._most = float("inf") if most is None else most
         self._accepted: float | None = None
         self.count = 0
+        self.last = ""
+        """What failed last, in words, and wasn't followed by an answer yet."""
 
     def take(self, signal: Signal, now: float) -> bool:
         """Whether with `signal`, which came at `now` (monotonic seconds), there are as many as are allowed."""
         if isinstance(signal, (Change, Bookmark, Listed, Synced)):
-            self.count = 0
+            self.count, self.last = 0, ""
         elif isinstance(signal, Connected):
-            self._accepted = now
+            self._accepted, self.last = now, ""
         elif isinstance(signal, Notice) and signal.cause and signal.cause not in _ORDERLY:
+            self.last = signal.reason
             self._failed(signal.cause, now)
             return self.count >= self._most
         return False

@@ -6,15 +6,21 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from kwatch.cluster.cache import Cache
 from kwatch.cluster.catalog import Catalog, resolve_types
 from kwatch.cluster.documents import Documents
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.errors import UsageError
+from kwatch.errors import NotFound, UsageError
 from kwatch.model import Notice, Query, Resource
 from kwatch.pump import RealClock
 from kwatch.shards import Shard
+
+ASK_SECONDS = (0.1, 1.0)
+"""The first and the longest pause between two questions for a type that isn't served yet."""
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,32 @@ def queries(selection: Selection, connection: Connection, types: Catalog) -> lis
         for resource, name in dict.fromkeys(wanted)
         for namespace in (named if resource.namespaced and not selection.all_namespaces else ("",))
     ]
+
+
+def once_served(
+    ask: Callable[[], _Found],
+    left: Callable[[], float],
+    sleep: Callable[[float], object],
+    tell: Callable[[str], None] = lambda text: None,
+) -> _Found:
+    """What `ask` gives, once the server has the type: a CRD may be about to come. `left` gives the seconds that it may
+    take yet, `sleep` may end early, `tell` is told the first time that the type isn't there.
+
+    Raises TimeoutError with what isn't there as its text.
+    """
+    pause, longest = ASK_SECONDS
+    told = False
+    while True:
+        try:
+            return ask()
+        except NotFound as error:
+            if left() <= pause:
+                raise TimeoutError(str(error)) from None
+            if not told:
+                tell(f"{error}; waiting for it")
+            told = True
+            sleep(pause)
+            pause = min(pause * 2, longest)
 
 
 def _what(selection: Selection, types: Catalog) -> list[tuple[Resource, str]]:

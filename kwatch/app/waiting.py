@@ -25,12 +25,11 @@ from kwatch.errors import ExitCode, NotFound, TimeIsUp, UsageError
 from kwatch.model import Batch, Clock, Environment, Notice, Query
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump, within
+from kwatch.selection import once_served
 from kwatch.text import inert_json, one_line
 from kwatch.transport import Transport
 from kwatch.watcher import Watcher
 
-ASK_SECONDS = (0.1, 1.0)
-"""The first and the longest pause between two questions for a type that isn't served yet."""
 OUTPUTS = ("", "json", "ndjson", "jsonl")
 
 
@@ -104,26 +103,24 @@ def _sources(
     Raises TimeoutError.
     """
 
-    def find() -> Sources:
-        return sources(options.watch, connections, variables, voice, time.monotonic() + left(options.watch, started))
+    def remaining() -> float:
+        return left(options.watch, started)
 
-    pause, longest = ASK_SECONDS
-    said = options.watch.quiet
-    while True:
-        try:
-            return within(find, left(options.watch, started))
-        except TimeIsUp:
-            raise TimeoutError from None
-        except NotFound as error:
-            if "." not in options.watch.type or plan.ends_objects or options.watch.timeout == 0:
-                raise
-            if left(options.watch, started) <= pause:
-                raise TimeoutError(str(error)) from None
-            if not said:
-                voice.say(f"{error}; waiting for it")
-            said = True
-            time.sleep(pause)
-            pause = min(pause * 2, longest)
+    def find() -> Sources:
+        return within(
+            lambda: sources(options.watch, connections, variables, voice, time.monotonic() + remaining()), remaining()
+        )
+
+    def say(text: str) -> None:
+        if not options.watch.quiet:
+            voice.say(text)
+
+    try:
+        if plan.may_await(options.watch.type) and options.watch.timeout != 0:
+            return once_served(find, remaining, time.sleep, say)
+        return find()
+    except TimeIsUp:
+        raise TimeoutError from None
 
 
 class _Waiting:

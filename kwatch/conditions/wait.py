@@ -66,6 +66,10 @@ class Plan:
         """Whether it waits for nothing but the end of the objects that there are at its start."""
         return any(condition.deletion for condition in self.all_of)
 
+    def may_await(self, type: str) -> bool:
+        """Whether `type`, as it is typed, may be one that isn't served yet: one with a group, for its CRD may come."""
+        return "." in type and not self.ends_objects
+
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """All of them."""

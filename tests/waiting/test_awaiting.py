@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from command import variables
+from customs import asked, crd, install
 from polling import eventually
 from scripted import ScriptedServer
 
@@ -157,3 +159,78 @@ def test_not_even_a_connect_that_hangs_holds_it_up(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, url]
         run = subprocess.run(command, env=variables(tmp_path), capture_output=True, text=True, timeout=30, check=True)
     assert 0.3 <= float(run.stdout) < 3
+
+
+def test_a_type_that_is_not_served_yet_is_waited_for_as_by_the_command(cluster: Cluster, server: Server) -> None:
+    def later() -> None:
+        eventually(lambda: asked(server) > 1)
+        install(cluster, crd("widgets", "Widget"))
+
+    writer = threading.Thread(target=later)
+    writer.start()
+    (result,) = kwatch.wait("widgets.example.com/widgets-1", for_="create", server=server.url, timeout=SECONDS)
+    writer.join()
+    assert (result.reference, result.outcome) == ("widget.example.com/widgets-1", kwatch.Outcome.MET)
+
+
+def test_a_type_that_never_comes_times_out_with_its_name(server: Server) -> None:
+    with pytest.raises(kwatch.WaitTimeout, match=r'timed out after 0\.3s: .* resource type "gadgets\.example\.com"'):
+        kwatch.wait("gadgets.example.com/x", for_="create", server=server.url, timeout=0.3)
+    for given in ({"for_": "delete"}, {"for_": "create", "timeout": 0}):
+        with pytest.raises(kwatch.NotFound):
+            kwatch.wait("gadgets.example.com/x", server=server.url, **given)
+
+
+def test_another_thread_ends_it_whatever_it_waits_for(cluster: Cluster, server: Server) -> None:
+    with ScriptedServer(lambda peer: peer.hold()) as silent:
+        for type, url in (
+            ("cm/a", server.url),
+            ("gadgets.example.com/x", server.url),
+            ("gadgets.example.com/x", silent.url),
+        ):
+            stop = threading.Event()
+            timer = threading.Timer(0.2, stop.set)
+            timer.start()
+            started = time.monotonic()
+            with pytest.raises(kwatch.WaitStopped, match=f"stopped while waiting for {type}"):
+                kwatch.wait(type, for_="create", server=url, timeout=None, stop=stop)
+            assert 0.2 <= time.monotonic() - started < 1.2
+            timer.join()
+
+
+def test_what_was_stopped_before_asks_nobody(server: Server) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(kwatch.WaitStopped):
+        kwatch.wait("cm/a", for_="create", server=server.url, stop=stop)
+    assert server.requests == []
+
+
+def test_a_cancelled_task_of_asyncio_leaves_no_thread_behind(server: Server) -> None:
+    async def main() -> None:
+        stop = threading.Event()
+        try:
+            wait = asyncio.to_thread(kwatch.wait, "cm/a", for_="create", server=server.url, timeout=None, stop=stop)
+            await asyncio.wait_for(wait, 0.2)
+        finally:
+            stop.set()
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(main())
+
+
+def test_a_timeout_says_what_failed_last(cluster: Cluster, server: Server) -> None:
+    server.script(Fault("list", status=500, body="etcd is away", times=None))
+    with pytest.raises(
+        kwatch.WaitTimeout, match=r"not listed yet; the last failure: the server failed .500 etcd is away"
+    ):
+        kwatch.wait("cm/a", for_="create", server=server.url, timeout=0.5)
+    with pytest.raises(kwatch.TimedOut, match=r"timed out after 0\.5s; the last failure: .*500 etcd is away"):
+        next(kwatch.watch("cm", server=server.url, timeout=0.5))
+
+
+def test_a_timeout_says_nothing_of_a_failure_that_passed(cluster: Cluster, server: Server) -> None:
+    server.script(Fault("list", status=500), Fault("watch", cut=0))
+    with pytest.raises(kwatch.WaitTimeout) as caught:
+        kwatch.wait("cm/a", for_="create", server=server.url, timeout=2)
+    assert "failure" not in str(caught.value)
