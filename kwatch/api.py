@@ -10,29 +10,63 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from kwatch.arguments import callback, seconds
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
-from kwatch.errors import TimedOut, TimeIsUp
+from kwatch.errors import TimedOut, TimeIsUp, UsageError
 from kwatch.feed import TICK_SECONDS, TRACE, Access, Feed, Limits, Subscription, selection_of
 from kwatch.lifecycle import Lifecycle, lifecycle
 from kwatch.model import Batch, Change, ChangeType, Key, Resource
-from kwatch.protocol.forms import ObjectForm
+from kwatch.protocol.forms import Document, ObjectForm
+from kwatch.protocol.jsontext import encode
 from kwatch.protocol.session import PAGE_SIZE
 
 
 class Event:
-    """A change of one object."""
+    """A change of one object. Equal to another that says the same; can be pickled.
 
-    __slots__ = ("_change", "resource")
+    `Event.of` makes one for the tests of a program.
+    """
 
-    resource: Resource
-    """Its type: `resource.plural`, `resource.kind`, `resource.api_version`."""
+    __slots__ = ("_change", "_resource")
 
     def __init__(self, change: Change, resource: Resource) -> None:
         self._change = change
-        self.resource = resource
+        self._resource = resource
+
+    @classmethod
+    def of(
+        cls,
+        type: ChangeType,
+        object: Mapping[str, Any],
+        old: Mapping[str, Any] | None = None,
+        *,
+        resource: Resource | None = None,
+        initial: bool = False,
+        synthetic: bool = False,
+    ) -> Event:
+        """An event as the watch of a cluster gives it, of copies of these objects. Without `resource` the type is
+        Kubernetes' own by the object's apiVersion and kind, or one whose plural is the kind with an s.
+
+        Raises UsageError for what is no event.
+        """
+        if type not in get_args(ChangeType):
+            raise UsageError(f"an event is ADDED, MODIFIED or DELETED; not {type!r}")
+        metadata = object.get("metadata") if isinstance(object, Mapping) else None
+        names = isinstance(metadata, Mapping) and metadata.get("name") and object.get("kind")
+        if not (isinstance(metadata, Mapping) and names and object.get("apiVersion")):
+            raise UsageError(f"an object has a kind, an apiVersion and a name in its metadata; not {object!r}")
+        key = str(metadata.get("namespace") or ""), str(metadata["name"])
+        uid, version = str(metadata.get("uid", "")), str(metadata.get("resourceVersion", ""))
+        state, before = Document(encode(dict(object))), None if old is None else Document(encode(dict(old)))
+        change = Change(type, key, uid, version, state, before, synthetic, initial)
+        return cls(change, resource or _resource_of(object, namespaced=bool(key[0])))
+
+    @property
+    def resource(self) -> Resource:
+        """Its type: `resource.plural`, `resource.kind`, `resource.api_version`."""
+        return self._resource
 
     @property
     def type(self) -> ChangeType:
@@ -86,9 +120,29 @@ class Event:
         """Whether it was there at the start."""
         return self._change.initial
 
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Event) and self._said() == other._said()
+
+    def __hash__(self) -> int:
+        return hash((self.resource, self.type, self.key, self.uid, self.resource_version))
+
+    def _said(self) -> tuple[Any, ...]:
+        whole = self._change._replace(state=self.object, old=self.old)
+        return self._resource, whole
+
     def __repr__(self) -> str:
         where = "/".join(filter(None, (*self.key,)))
         return f"<Event {self.type} {self.resource.qualified} {where} at {self.resource_version}>"
+
+
+def _resource_of(value: Mapping[str, Any], *, namespaced: bool) -> Resource:
+    """The type of an object, as far as it can be told without a server."""
+    from kwatch.cluster.resources import BUILT_IN
+
+    kind, (group, _, version) = str(value["kind"]), str(value["apiVersion"]).rpartition("/")
+    same = (each for each in BUILT_IN if (each.group, each.version, each.kind) == (group, version, kind))
+    plural = f"{kind.lower()}s"
+    return next(same, Resource(group, version, plural, kind, namespaced, kind.lower()))
 
 
 class Watch:

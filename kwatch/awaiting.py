@@ -35,6 +35,9 @@ class WaitFailed(KwatchError):
         super().__init__(text)
         self.result = result
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.result)
+
 
 class WaitStopped(KwatchError):
     """Another thread ended it, by `stop`."""

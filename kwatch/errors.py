@@ -27,7 +27,7 @@ class Terminated(BaseException):
 
 
 class KwatchError(Exception):
-    """The root of kwatch's own errors; its text is meant for the user."""
+    """The root of kwatch's own errors; its text is meant for the user. All can be pickled."""
 
     exit_code = ExitCode.ERROR
 
