@@ -6,6 +6,7 @@ The same session as the command's: it never loses its place, and hands nothing o
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
 from collections import deque
@@ -170,12 +171,16 @@ class Watch:
         self._events: deque[Event] = deque()
         self._started: float | None = None
         self._stopped = False
+        self._taken = threading.Lock()
         self._release = weakref.finalize(self, feed.stop)
 
     def stop(self) -> None:
         """End it, from any thread: whoever iterates gets no more events, within a second whatever it waits for."""
         self._stopped = True
         self._release()
+
+    close = stop
+    """The same, for `contextlib.closing`."""
 
     def __enter__(self) -> Watch:
         return self
@@ -187,6 +192,18 @@ class Watch:
         return self
 
     def __next__(self) -> Event:
+        if not self._taken.acquire(blocking=False):
+            raise RuntimeError("another thread iterates this watch already; make one for each")
+        try:
+            return self._next()
+        finally:
+            self._taken.release()
+
+    def __repr__(self) -> str:
+        state = "ended" if self._stopped else "not begun" if self._started is None else "running"
+        return f"<Watch {', '.join(map(str, self._feed.queries))}: {state}>"
+
+    def _next(self) -> Event:
         try:
             while not self._is_over():
                 if self._events:

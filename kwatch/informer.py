@@ -41,7 +41,8 @@ class ObjectStore:
         self._documents: dict[Key, Document] = {}
         self._functions: dict[str, IndexFunction] = {}
         self._indexed: dict[str, dict[str, dict[Key, None]]] = {}
-        self._values: dict[str, dict[Key, tuple[str, ...]]] = {}
+        self._values_of: dict[str, dict[Key, tuple[str, ...]]] = {}
+        self._complained: set[str] = set()
 
     def get(self, namespace: str, name: str) -> Object | None:
         """The object, None if there is none; `namespace` is "" for types that are in none."""
@@ -65,12 +66,14 @@ class ObjectStore:
     def add_index(self, index: str, function: IndexFunction) -> None:
         """Keep the objects by the values that `function` gives of each: `lambda pod: [pod["spec"]["nodeName"]]`.
 
-        An object of which it raises is in the index by no value. Raises UsageError where there is that index already.
+        An object of which it raises, or gives a text and not several, is in the index by no value; the first one is
+        logged. Raises UsageError where there is that index already.
         """
+        callback("an index", function)
         with self._lock:
             if index in self._functions:
                 raise UsageError(f'there is an index "{index}" already')
-            self._functions[index], self._indexed[index], self._values[index] = function, {}, {}
+            self._functions[index], self._indexed[index], self._values_of[index] = function, {}, {}
             for key, document in self._documents.items():
                 self._enter(index, key, document)
 
@@ -81,6 +84,9 @@ class ObjectStore:
                 raise UsageError(f'there is no index "{index}"; make it with add_index')
             found = [self._documents[key] for key in self._indexed[index].get(value, ())]
         return [document.object for document in found]
+
+    def __repr__(self) -> str:
+        return f"<ObjectStore: {len(self)} object{'' if len(self) == 1 else 's'}>"
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -104,20 +110,31 @@ class ObjectStore:
 
     def _enter(self, index: str, key: Key, document: Document) -> None:
         try:
-            values = tuple(self._functions[index](document.object))
-        except Exception:
-            LOG.exception("the index %s can't be made of %s", index, "/".join(filter(None, key)))
+            values = dict.fromkeys(_values(self._functions[index], document.object))
+        except Exception as error:
+            if index not in self._complained:
+                self._complained.add(index)
+                why = str(error) if isinstance(error, UsageError) else f"{_name(error)}: {error}"
+                name = "/".join(filter(None, key))
+                LOG.error("the index %s can't be made of %s, and perhaps of others: %s", index, name, why)
             return
-        self._values[index][key] = values
+        self._values_of[index][key] = tuple(values)
         for value in values:
             self._indexed[index].setdefault(value, {})[key] = None
 
     def _leave(self, index: str, key: Key) -> None:
-        for value in self._values[index].pop(key, ()):
+        for value in self._values_of[index].pop(key, ()):
             keys = self._indexed[index][value]
             keys.pop(key, None)
             if not keys:
                 del self._indexed[index][value]
+
+
+def _values(function: IndexFunction, value: Object) -> Iterable[str]:
+    found = function(value)
+    if isinstance(found, str):
+        raise UsageError("it gives a text; give a list of texts")
+    return found
 
 
 class _Told:
@@ -194,6 +211,11 @@ class Registration:
         """Wait until `has_synced`; False where that takes more than `timeout` seconds, or they were removed or the
         informer stopped before. Raises what made the informer give up. In a handler it doesn't wait."""
         return self._told.now() if threading.current_thread() is self._thread else self._told.wait(timeout)
+
+    def __repr__(self) -> str:
+        names = [*self._handlers, *(["error"] if self._error else [])]
+        state = "removed" if self._removed else "synced" if self.has_synced else "waiting"
+        return f"<Registration {', '.join(names)}: {state}>"
 
     def _begin(self, now: float) -> None:
         self._thread = threading.current_thread()
@@ -292,7 +314,7 @@ class Informer:
 
         The values of Secrets are redacted here, too, unless `show_secrets`: see `kwatch.watch`.
         """
-        self.store = ObjectStore()
+        self._store = ObjectStore()
         self._subscription = Subscription(
             selection_of(type, names, namespace, all_namespaces, label_selector, field_selector),
             Access(connection, kubeconfig, context, server),
@@ -303,6 +325,7 @@ class Informer:
             patient,
             cache_dir,
         )
+        self._what = " ".join((type, *names))
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -310,6 +333,11 @@ class Informer:
         self._unsynced = 0
         self._added: SimpleQueue[Registration] = SimpleQueue()
         self._registrations: list[Registration] = []
+
+    @property
+    def store(self) -> ObjectStore:
+        """The objects as they are known: complete once `wait_for_sync` says so, and readable from any thread."""
+        return self._store
 
     def add_handler(
         self,
@@ -351,7 +379,7 @@ class Informer:
         if len({query.resource for query in feed.queries}) > 1:
             feed.stop()
             raise UsageError(f'"{self._subscription.selection.type}" are several types; an informer follows one')
-        self._unsynced = len(feed.queries)
+        self._unsynced, self._what = len(feed.queries), ", ".join(map(str, feed.queries))
         self._thread = threading.Thread(target=self._run, args=(feed,), name=f"informer {feed.queries[0]}", daemon=True)
         self._thread.start()
         return self
@@ -390,6 +418,18 @@ class Informer:
     def error(self) -> BaseException | None:
         """Why it gave up; None while it hasn't."""
         return self._told.error
+
+    def __repr__(self) -> str:
+        return f"<Informer {self._what}: {self._state()}>"
+
+    def _state(self) -> str:
+        if self.error:
+            return f"gave up, {_name(self.error)}: {self.error}"
+        if self._stopping.is_set():
+            return "stopped"
+        if self._thread is None:
+            return "not started"
+        return "synced" if self.has_synced else "listing"
 
     def __enter__(self) -> Informer:
         return self if self._thread and not self._stopping.is_set() else self.start()
@@ -440,7 +480,7 @@ class Informer:
         while registration := self._next_added():
             self._registrations.append(registration)
             registration._begin(time.monotonic())
-            for key, document in list(self.store._documents.items()):
+            for key, document in list(self._store._documents.items()):
                 if self._stopping.is_set():
                     return
                 registration._changed(_event("ADDED", key, document, None, resource))
@@ -458,7 +498,7 @@ class Informer:
         for registration in self._registrations:
             if registration._is_due(now):
                 registration._begin(now)
-                for key, document in list(self.store._documents.items()):
+                for key, document in list(self._store._documents.items()):
                     if self._stopping.is_set():
                         return
                     registration._resynced(_event("MODIFIED", key, document, document, resource))
@@ -471,7 +511,7 @@ class Informer:
 
     def _handle(self, query: Query, signal: Signal) -> None:
         if isinstance(signal, Change):
-            self.store._apply(signal)
+            self._store._apply(signal)
             for registration in self._registrations:
                 registration._changed(Event(signal, query.resource))
         for step in lifecycle(query, signal):

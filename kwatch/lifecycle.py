@@ -5,17 +5,43 @@ Pure: time is an argument.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from kwatch.model import Bookmark, Change, Connected, Listed, Notice, Query, Signal, Synced
 
 LifecycleKind = Literal[
     "connect", "list", "bookmark", "reconnect", "relist", "old_resource_version", "data_error", "give_up"
 ]
+LifecycleCause = Literal[
+    "",
+    "ENDED",
+    "DUE",
+    "SHORT",
+    "SILENT",
+    "CUT",
+    "UNREACHABLE",
+    "UNTRUSTED",
+    "NO_CREDENTIALS",
+    "OVERDUE",
+    "MALFORMED",
+    "TOO_LONG",
+    "GONE",
+    "CONTINUE_GONE",
+    "FUTURE",
+    "WENT_BACK",
+    "ERROR_EVENT",
+    "UNKNOWN_EVENT",
+    "THROTTLED",
+    "SERVER_ERROR",
+    "UNAUTHORIZED",
+    "NOT_FOUND",
+    "NO_STREAM",
+]
+"""The names of `kwatch.protocol.decisions.Cause` after which a watch goes on."""
 
 
 class Lifecycle(NamedTuple):
-    """One step in the life of a watch. Which fields say something depends on `kind`:
+    """One step in the life of a watch. `kind` is
 
     connect               the server accepted the watch that starts after `version`
     list                  a list is complete: `objects` of them at `version`
@@ -26,15 +52,48 @@ class Lifecycle(NamedTuple):
     data_error            the server sent what isn't the watch protocol; a reconnect or relist follows
     give_up               it can't go on: `error`
 
-    `cause` is a name of `kwatch.protocol.decisions.Cause` ("CUT", "SERVER_ERROR"; "ENDED": in good order, "DUE": the
-    periodic list), `reason` the same in words, with what the server or the network said.
+    and by it these fields say something:
+
+    kind      one of the above
+    query     what is watched: its `resource`, `namespace` and `name`
+    version   a resourceVersion
+    objects   how many of them
+    cause     why the watch ended, one of those below
+    reason    the same in words, with what the server or the network said
+    delay     seconds
+    error     what `kwatch.Informer.join` raises: mostly a KwatchError
+
+    The causes:
+
+    ENDED           the server ended the watch in good order, as it does every few minutes
+    DUE             the periodic list of `relist_interval`
+    SHORT           the server closed the watch at once
+    SILENT          no word of the server during a whole watch, no bookmark even
+    CUT             the connection was lost
+    UNREACHABLE     no connection could be made
+    UNTRUSTED       the server's certificate doesn't verify
+    NO_CREDENTIALS  a token file or credential plugin gave nothing
+    OVERDUE         no byte for too long
+    MALFORMED       something that isn't JSON, or not the API's
+    TOO_LONG        a line or body over its cap
+    GONE            the resourceVersion is too old (410)
+    CONTINUE_GONE   the same between two pages of a list
+    FUTURE          the server is behind the resourceVersion
+    WENT_BACK       the server's history is another: it was restored
+    ERROR_EVENT     an ERROR of the server's amid the watch
+    UNKNOWN_EVENT   an event of a type that nobody knows
+    THROTTLED       429 or 503
+    SERVER_ERROR    any other 5xx
+    UNAUTHORIZED    401; the credentials are renewed, once
+    NOT_FOUND       404: the type isn't served any more
+    NO_STREAM       no list as a stream, as `watch_list` asks for
     """
 
     kind: LifecycleKind
     query: Query
     version: str = ""
     objects: int = 0
-    cause: str = ""
+    cause: LifecycleCause = ""
     reason: str = ""
     delay: float = 0.0
     error: BaseException | None = None
@@ -64,10 +123,10 @@ def lifecycle(query: Query, signal: Signal) -> list[Lifecycle]:
 
 
 def _ended(query: Query, notice: Notice) -> list[Lifecycle]:
-    special = _SPECIAL.get(notice.cause)
+    special, cause = _SPECIAL.get(notice.cause), cast("LifecycleCause", notice.cause)
     kinds: list[LifecycleKind] = [special] if special else []
     kinds.append("relist" if notice.relist else "reconnect")
-    return [Lifecycle(kind, query, cause=notice.cause, reason=notice.reason, delay=notice.delay) for kind in kinds]
+    return [Lifecycle(kind, query, cause=cause, reason=notice.reason, delay=notice.delay) for kind in kinds]
 
 
 HELD_SECONDS = 10.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import inspect
 import itertools
 import logging
 import re
@@ -301,3 +303,66 @@ def test_all_that_is_public_is_there_and_nothing_else_is() -> None:
     assert set(kwatch.__all__) <= set(dir(kwatch))
     with pytest.raises(AttributeError, match="nosuch"):
         kwatch.nosuch  # noqa: B018
+
+
+@pytest.mark.parametrize("kind", ["Result", "Lifecycle", "Culprit"])
+def test_the_help_of_what_has_fields_tells_each(kind: str) -> None:
+    value = getattr(kwatch, kind)
+    told = re.findall(r"^    (\w+)  +\S", value.__doc__, re.MULTILINE)
+    assert set(value._fields) <= set(told)
+
+
+def test_the_help_of_classes_tells_each_attribute() -> None:
+    for owner, name in ((kwatch.Informer, "store"), (kwatch.Event, "resource"), (kwatch.Registration, "has_synced")):
+        assert len(inspect.getdoc(getattr(owner, name))) > 30
+
+
+def test_what_is_printed_says_what_it_is_and_how_it_is(cluster: Cluster, server: Server) -> None:
+    cluster.create("configmaps", thing("a"))
+    watch = kwatch.watch("cm", namespace=["default", "shop"], server=server.url, timeout=SECONDS)
+    assert repr(watch) == "<Watch configmaps in default, configmaps in shop: not begun>"
+    next(watch)
+    assert repr(watch) == "<Watch configmaps in default, configmaps in shop: running>"
+    watch.stop()
+    assert repr(watch) == "<Watch configmaps in default, configmaps in shop: ended>"
+    informer = kwatch.Informer("cm", "a", server=server.url)
+    registration = informer.add_handler(add=print, error=print)
+    assert repr(informer) == "<Informer cm a: not started>"
+    assert repr(registration) == "<Registration add, error: waiting>"
+    registration.remove()
+    with informer:
+        assert informer.wait_for_sync(SECONDS)
+        assert repr(informer) == "<Informer configmaps a in default: synced>"
+        assert repr(informer.store) == "<ObjectStore: 1 object>"
+        told = informer.add_handler(event=print)
+        assert told.wait_for_sync(SECONDS)
+        assert repr(told) == "<Registration event: synced>"
+    assert repr(informer) == "<Informer configmaps a in default: stopped>"
+    assert repr(registration) == "<Registration add, error: removed>"
+    server.forbid("list", "configmaps")
+    with kwatch.Informer("cm", server=server.url) as refused, pytest.raises(kwatch.Forbidden):
+        refused.join(SECONDS)
+    assert repr(refused).startswith("<Informer configmaps in default: gave up, Forbidden: ")
+
+
+def test_a_watch_can_be_closed_as_files_are(cluster: Cluster, server: Server) -> None:
+    cluster.create("configmaps", thing("a"))
+    with contextlib.closing(kwatch.watch("cm", server=server.url, timeout=SECONDS)) as watch:
+        assert next(watch).name == "a"
+    assert list(watch) == []
+
+
+def test_two_threads_cannot_share_a_watch(cluster: Cluster, server: Server) -> None:
+    cluster.create("configmaps", thing("a"))
+    steps: list[kwatch.Lifecycle] = []
+    watch = kwatch.watch("cm", server=server.url, timeout=SECONDS, on_lifecycle=steps.append)
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.extend(event.name for event in watch))
+    reader.start()
+    eventually(lambda: "connect" in {step.kind for step in steps})
+    with pytest.raises(RuntimeError, match="another thread iterates this watch already"):
+        next(watch)
+    cluster.create("configmaps", thing("b"))
+    eventually(lambda: found == ["a", "b"])
+    watch.stop()
+    reader.join(5)

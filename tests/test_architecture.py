@@ -77,6 +77,7 @@ ALLOWED = {
     "urllib3": {"kwatch.transport", "kwatch.cluster"},
     "yaml": {"kwatch.cluster", "kwatch.sinks"},
     "threading": {
+        "kwatch.api",
         "kwatch.awaiting",
         "kwatch.pump",
         "kwatch.feed",

@@ -574,3 +574,39 @@ def test_a_handler_that_cannot_be_called_is_an_error_where_it_is_added(name: str
             informer.add_handler(**{name: handler})
     with pytest.raises(kwatch.UsageError, match=f"{name} is a function to call, or None; not 'nosuch'"):
         informer.add_handler(**{name: "nosuch"})
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (lambda one: one["metadata"]["name"], "it gives a text; give a list of texts"),
+        (lambda one: one["data"]["nosuch"], "KeyError: 'data'"),
+        (lambda one: [["a"]], "TypeError: unhashable type: 'list'"),
+        (lambda one: None, "TypeError: 'NoneType' object is not iterable"),
+    ],
+)
+def test_an_index_that_cannot_be_made_is_logged_once(
+    function: Callable[..., Any], why: str, cluster: Cluster, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "b"):
+        cluster.create("configmaps", thing(name))
+    informer = kwatch.Informer("cm", server=server.url)
+    informer.store.add_index("wrong", function)
+    informer.store.add_index("right", lambda one: [one["metadata"]["name"]])
+    with informer:
+        assert informer.wait_for_sync(SECONDS)
+        label(cluster, "a", "1")
+        cluster.delete("configmaps", "default", "b")
+        eventually(lambda: len(informer.store) == 1)
+    assert informer.store.by_index("wrong", "a") == []
+    assert len(informer.store.by_index("right", "a")) == 1
+    logged = [record.message for record in caplog.records if "index" in record.message]
+    assert logged == [f"the index wrong can't be made of default/a, and perhaps of others: {why}"]
+
+
+def test_an_index_is_a_function_that_is_not_async() -> None:
+    async def values(one: object) -> list[str]:
+        return []
+
+    with pytest.raises(kwatch.UsageError, match="an index is called in a thread and not awaited"):
+        kwatch.Informer("cm").store.add_index("wrong", values)

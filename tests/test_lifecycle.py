@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from kwatch.lifecycle import HELD_SECONDS, Failures
+import re
+from typing import get_args
+
+from kwatch.lifecycle import HELD_SECONDS, Failures, Lifecycle, LifecycleCause
 from kwatch.model import Bookmark, Change, Connected, Listed, Notice, Synced
+from kwatch.protocol.decisions import DECISIONS, Move
 
 
 def failure(cause: str) -> Notice:
@@ -45,3 +49,10 @@ def test_a_watch_that_held_in_silence_has_failed() -> None:
 def test_without_a_limit_there_is_no_end() -> None:
     failures = Failures(None)
     assert not any(failures.take(failure("CUT"), 0) for _ in range(100))
+
+
+def test_the_causes_that_a_type_checker_knows_are_those_that_a_watch_goes_on_after() -> None:
+    lasting = {cause.name for cause, rule in DECISIONS.items() if {rule.first, rule.then} != {Move.FAIL}}
+    assert set(get_args(LifecycleCause)) == lasting | {""}
+    told = re.findall(r"^    ([A-Z_]+)  ", Lifecycle.__doc__ or "", re.MULTILINE)
+    assert sorted(told) == sorted(lasting)

@@ -28,7 +28,14 @@ class Outcome(Enum):
 class Culprit(NamedTuple):
     """What broke a rollout: a container of a pod, or (with no pod) the creation of pods itself.
 
-    `last` is the container's last end in words, `hint` the command that shows more.
+    namespace  where it is
+    pod        the pod's name, "" where none could be made
+    container  the container's, "" where it is the pod as a whole
+    reason     in one word, the cluster's: `ImagePullBackOff`
+    message    the cluster's own message
+    last       the container's last end, in words
+    hint       the command that shows more
+    role       `container`, or which kind of one: `init container`
     """
 
     namespace: str

@@ -96,7 +96,16 @@ class Reading(Query):
 
 
 class Result(NamedTuple):
-    """What one condition says of one object. `seconds` since the start when it said so first."""
+    """What one condition says of one object.
+
+    reference  the object, as kubectl prints it: `pod/web-0`, `deployment.apps/web`
+    namespace  its namespace, "" where its type has none
+    condition  the condition, as it was given
+    outcome    what it says: MET, WAITING, FAILED, or UNANSWERABLE of such an object
+    seconds    since the start, when it said so first
+    reason     why, in words
+    culprit    what is to blame for a rollout that failed, where that is known
+    """
 
     reference: str
     namespace: str
