@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
-from kwatch.arguments import callback, seconds
+from kwatch.arguments import callback, seconds, speaking
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
 from kwatch.errors import TimedOut, TimeIsUp, UsageError
 from kwatch.feed import TICK_SECONDS, TRACE, Access, Feed, Limits, Subscription, selection_of
@@ -326,8 +326,9 @@ def connect(
     """Where the server is, whom to trust and who we are: as kubectl finds it, with its flags as arguments.
 
     Nothing is asked of the server yet; a credential plugin of the kubeconfig's user is run. One connection may serve
-    many watches. `request_timeout` is in seconds and for lists alone; `headers` go with each request.
-    Raises ConfigError.
+    many watches. `request_timeout` is in seconds and for lists alone; `headers` go with each request. Of the
+    environment, KUBECONFIG and the proxies' variables are read, and a pod's service account is found; the variables
+    `KWATCH_...` are the command's alone. Raises ConfigError.
     """
     options = ConnectionOptions(
         kubeconfig=os.fspath(kubeconfig or ""),
@@ -348,4 +349,5 @@ def connect(
         request_timeout=request_timeout,
         headers=tuple(headers),
     )
-    return resolve(options, os.environ)
+    with speaking():
+        return resolve(options, os.environ)

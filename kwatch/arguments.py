@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import TypeVar
 
-from kwatch.errors import UsageError
+from kwatch.errors import ApiError, ConfigError, KwatchError, ProtocolError, TransportError, UsageError
 from kwatch.labels import text_of
 from kwatch.model import escaped
 
@@ -89,3 +91,55 @@ def takes_second(given: Callable[..., object], name: str) -> bool:
 def named(given: Callable[..., object]) -> str:
     """A function's name, for a log."""
     return getattr(given, "__qualname__", None) or repr(given)
+
+
+def spoken(text: str) -> str:
+    """`text` with the names of arguments in place of the command's flags; a command in backticks stays as it is."""
+    parts = text.split("`")
+    parts[::2] = [_FLAG.sub(lambda match: _ARGUMENTS[match[1]], part) for part in parts[::2]]
+    return "`".join(parts)
+
+
+@contextlib.contextmanager
+def speaking() -> Iterator[None]:
+    """Errors from within speak of arguments."""
+    try:
+        yield
+    except KwatchError as error:
+        if isinstance(error, OURS):
+            error.args = (spoken(str(error)),)
+        raise
+
+
+OURS = (ApiError, ConfigError, ProtocolError, TransportError, UsageError)
+"""Errors whose text gives advice; that of others may be the cluster's words."""
+
+_OF_CONNECT = {
+    "--cluster": "cluster",
+    "--user": "user",
+    "--proxy-url": "proxy_url",
+    "--token": "token",
+    "--tls-server-name": "tls_server_name",
+    "--certificate-authority": "certificate_authority",
+    "--client-certificate": "client_certificate",
+    "--client-key": "client_key",
+    "--insecure-skip-tls-verify": "insecure_skip_tls_verify",
+    "--as": "as_user",
+    "--as-group": "as_groups",
+    "--as-uid": "as_uid",
+}
+_ARGUMENTS = {
+    **{flag: f"{name}= of kwatch.connect" for flag, name in _OF_CONNECT.items()},
+    "--server": "server=",
+    "--context": "context=",
+    "--kubeconfig": "kubeconfig=",
+    "--field-selector": "field_selector=",
+    "--for-any": "for_any=",
+    "-n": "namespace=",
+    "-l": "label_selector=",
+    "-A": "all_namespaces=",
+}
+"""By flag, the argument for it."""
+_FLAG = re.compile(
+    rf"(?<![\w-])({'|'.join(sorted(_ARGUMENTS, key=len, reverse=True))})(?![\w-])(?: (?:USER|NAMESPACE)(?![A-Z]))?"
+)

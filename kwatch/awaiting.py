@@ -13,7 +13,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NoReturn
 
-from kwatch.arguments import callback, seconds
+from kwatch.arguments import callback, seconds, speaking
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.conditions.verdict import Moment, Outcome
 from kwatch.conditions.wait import End, Plan, Result, Wait
@@ -89,9 +89,10 @@ def wait(
     """
     started = time.monotonic()
     timeout, on_progress = seconds("timeout", timeout), callback("on_progress", on_progress)
-    ends = _Ends(" ".join((type, *names)), started + timeout if timeout else float("inf"), stop or threading.Event())
     selection = selection_of(type, names, namespace, all_namespaces, label_selector, field_selector)
-    plan = Plan.of(_texts(for_), _texts(for_any), _texts(fail_on), fail_fast=fail_fast, count=count)
+    ends = _Ends(" ".join((type, *names)), started + timeout if timeout else float("inf"), stop or threading.Event())
+    with speaking():
+        plan = Plan.of(_texts(for_), _texts(for_any), _texts(fail_on), fail_fast=fail_fast, count=count)
     _check(selection, plan, all_objects)
 
     def form(query: Query) -> Form:

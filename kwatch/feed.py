@@ -68,7 +68,8 @@ class Access:
             words = ConnectionOptions(
                 kubeconfig=os.fspath(self.kubeconfig or ""), context=self.context, server=self.server
             )
-            return resolve(words, os.environ)
+            with arguments.speaking():
+                return resolve(words, os.environ)
         if self.kubeconfig or self.context or self.server:
             raise UsageError("a connection says where the server is; leave out kubeconfig, context and server, or it")
         return self.connection
@@ -171,11 +172,13 @@ class Feed:
                 self._pump.drop(query)
 
     def fit(self, error: KwatchError) -> KwatchError:
-        """The error, its text without a credential."""
-        error.args = (self._inert(str(error)),)
+        """The error for a program: without a credential, in its words, chained to nothing but its first cause."""
+        text = self._inert(str(error))
+        error.args = (arguments.spoken(text) if isinstance(error, arguments.OURS) else text,)
         if isinstance(error, TransportError):
             error.detail = self._inert(error.detail)
-        return error
+            error.__cause__ = _first_cause(error)
+        return error.with_traceback(None)
 
     def stop(self) -> None:
         """End the watches and await their threads' end, for half a second at most."""
@@ -235,3 +238,11 @@ class Feed:
 
     def _inert(self, text: str) -> str:
         return one_line(masked(text, [self._connection]))
+
+
+def _first_cause(error: BaseException) -> BaseException | None:
+    """What the system said (`ConnectionRefusedError`), without the libraries that passed it on."""
+    cause = error.__cause__
+    while cause and (deeper := cause.__cause__ or cause.__context__):
+        cause = deeper
+    return cause.with_traceback(None) if cause else None

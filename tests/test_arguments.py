@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,56 @@ def test_files_may_be_paths(cluster: Cluster, server: Server, tmp_path: Path) ->
     assert kwatch.connect(kubeconfig=config).server == server.url
     with pytest.raises(kwatch.ConfigError, match=r"nosuch\.pem"):
         kwatch.connect(server="https://127.0.0.1:1", certificate_authority=tmp_path / "nosuch.pem")
+
+
+def test_errors_speak_of_arguments_and_not_of_flags(
+    cluster: Cluster, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("contexts: [{name: c, context: {user: u}}]\nclusters: []\n")
+    with pytest.raises(kwatch.ConfigError, match=r"no current-context is set; choose one with context= \(known: c\)"):
+        kwatch.watch("cm", kubeconfig=config)
+    with pytest.raises(kwatch.ConfigError, match=r"pass cluster= of kwatch.connect or server=$"):
+        kwatch.connect(kubeconfig=config, context="c")
+    with pytest.raises(kwatch.ConfigError, match=r"^server=: nosuch://x isn't an http"):
+        kwatch.connect(server="nosuch://x")
+    with pytest.raises(kwatch.ConfigError, match=r"impersonated without a user; pass as_user= of kwatch.connect, too"):
+        kwatch.connect(server="https://127.0.0.1:1", as_groups=["g"])
+    with pytest.raises(kwatch.TransportError, match=r"check the address \(server= or the context; is it https"):
+        next(kwatch.watch("cm", server="http://127.0.0.1:1"))
+    with pytest.raises(kwatch.UsageError, match="leave out label_selector= and field_selector=, or the name"):
+        kwatch.watch("cm", "a", server=server.url, label_selector="app=web")
+    with pytest.raises(kwatch.UsageError, match="leave out all_namespaces= or the name"):
+        kwatch.watch("cm", "a", server=server.url, all_namespaces=True)
+    with pytest.raises(kwatch.UsageError, match="use for_any= for one of them"):
+        kwatch.wait("cm/a", for_=["delete", "create"], server=server.url)
+    server.forbid("list", "configmaps")
+    with pytest.raises(kwatch.Forbidden, match="that you may read, with namespace=, or"):
+        next(kwatch.watch("cm", server=server.url, all_namespaces=True))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nosuch"))
+    with pytest.raises(
+        kwatch.TransportError, match=r"KUBECONFIG names no file that is there \(.*/nosuch\), so this is"
+    ):
+        next(kwatch.watch("cm"))
+
+
+def test_what_the_cluster_says_keeps_its_words(cluster: Cluster, server: Server) -> None:
+    cluster.create("configmaps", {"metadata": {"name": "a"}, "data": {"say": "unknown flag: --server"}})
+    with pytest.raises(kwatch.WaitFailed, match="--server"):
+        kwatch.wait("cm/a", for_="delete", fail_on="jsonpath=.data.say=unknown flag: --server", server=server.url)
+
+
+def test_the_traceback_of_a_refused_connection_is_short_and_ends_with_its_cause() -> None:
+    with pytest.raises(kwatch.TransportError) as caught:
+        next(kwatch.watch("cm", server="http://127.0.0.1:1"))
+    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+    text = "".join(traceback.format_exception(caught.value))
+    assert "ConnectionRefusedError: [Errno 111] Connection refused" in text
+    assert "urllib3" not in text
+    assert len(text.splitlines()) < 30
+
+
+def test_a_type_that_is_not_served_has_the_code_and_reason_of_what_is_not_found(server: Server) -> None:
+    with pytest.raises(kwatch.NotFound) as caught:
+        kwatch.watch("nosuch", server=server.url)
+    assert (caught.value.code, caught.value.reason) == (404, "NotFound")

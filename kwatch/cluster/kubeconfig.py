@@ -309,13 +309,16 @@ def _server(options: ConnectionOptions, env: Mapping[str, str], config: Kubeconf
         if not server:
             raise cluster.error("has no server; add `server: https://…` to it, or pass --server")
         return base_url(server, f"{cluster}: server"), ""
-    return base_url(env.get("KUBERNETES_MASTER") or DEFAULT_SERVER, "KUBERNETES_MASTER"), _default_note(config)
+    return base_url(env.get("KUBERNETES_MASTER") or DEFAULT_SERVER, "KUBERNETES_MASTER"), _default_note(config, env)
 
 
-def _default_note(config: Kubeconfig) -> str:
+def _default_note(config: Kubeconfig, env: Mapping[str, str]) -> str:
     looked_at = ", ".join(str(path) for path in config.looked_at) or "HOME isn't set"
-    state = "the kubeconfig is empty" if config.files else "no kubeconfig was found"
-    return f"{state} ({looked_at}), so this is the default server; set KUBECONFIG or pass --server"
+    named = bool(env.get("KUBECONFIG"))
+    missing = "KUBECONFIG names no file that is there" if named else "no kubeconfig was found"
+    state = "the kubeconfig is empty" if config.files else missing
+    advice = "correct" if named else "set"
+    return f"{state} ({looked_at}), so this is the default server; {advice} KUBECONFIG or pass --server"
 
 
 def _trust(options: ConnectionOptions, cluster: Entry) -> tuple[Pem, bool]:

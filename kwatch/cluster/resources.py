@@ -226,4 +226,5 @@ def unknown(name: str, resources: Iterable[Resource], note: str = "") -> NotFoun
     """kubectl's error for a type that isn't there, with the nearest names or where they all are; then `note`."""
     near = nearest(name, resources)
     hint = f"; did you mean {', '.join(near)}?" if near else "" if note else "; see `kwatch resources`"
-    return NotFound(f'the server doesn\'t have a resource type "{brief(name)}"{hint}{note}')
+    text = f'the server doesn\'t have a resource type "{brief(name)}"{hint}{note}'
+    return NotFound(text, code=404, reason="NotFound")
