@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from kwatch.gotext import printed
 from kwatch.model import Column, Row
@@ -59,8 +58,7 @@ def flat(text: str) -> str:
     return text if text.isprintable() else inert(_LINE_BREAK.sub(" ", text))
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What of a row is to be printed: the server's columns (`wide`: all of them), then labels as columns of their own,
     then all labels in one."""
 

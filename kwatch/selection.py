@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kwatch.cluster.cache import Cache
 from kwatch.cluster.catalog import Catalog, resolve_types
@@ -17,8 +17,7 @@ from kwatch.pump import RealClock
 from kwatch.shards import Shard
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The words as they are typed: `type` may be `po,deploy` or `deploy/web`; no namespace is the connection's."""
 
     type: str

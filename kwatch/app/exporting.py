@@ -167,7 +167,7 @@ class PerFile:
         self._generation = export.generation
         self._continues = export.size > 0
         export.has_header = options.output == "csv" and options.headers
-        self._sink = make(replace(options, csv_header=_csv_header(options, export)), env)
+        self._sink = make(options._replace(csv_header=_csv_header(options, export)), env)
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """Print them to the file there is now."""
