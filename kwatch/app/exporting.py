@@ -121,8 +121,8 @@ def _cluster_id(connection: Connection, voice: Voice) -> str:
     """The uid of its kube-system; its address where that may not be read."""
     try:
         with Documents(connection, RealClock()) as documents:
-            return str(decode(documents.get(IDENTITY, "application/json").decode())["metadata"]["uid"])
-    except (Forbidden, NotFound, MalformedFrame, KeyError, TypeError, UnicodeDecodeError) as error:
+            return str(decode(documents.get(IDENTITY, "application/json"))["metadata"]["uid"])
+    except (Forbidden, NotFound, MalformedFrame, KeyError, TypeError) as error:
         voice.say(f"warning: {connection.server} is known by its address alone, for kube-system can't be read: {error}")
         return connection.server
 
