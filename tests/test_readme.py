@@ -25,6 +25,9 @@ README = (Path(__file__).parent.parent / "README.rst").read_text()
 FOREIGN = {
     "--image": "kubectl",
     "--wait": "kubectl",
+    "--username": "kubectl",
+    "--password": "kubectl",
+    "--unbuffered": "jq",
 }
 """Options of other programs."""
 
@@ -32,8 +35,9 @@ NOT_RUN = {
     "kas.gitlab.example": "there is no GitLab here",
     "kwatch sandbox": "serves until Ctrl-C; tests/sandbox runs it",
     "-o nodes": "draws on a terminal; tests/test_live_terminal.py does",
+    "get-contexts": "what a shell puts there; tests/test_readme_scripts.py runs the recipes",
     "completion fish >": "writes into a home; tests/cli runs it",
-    "kwatch wait": "tests/waiting/test_readme_scripts.py runs the scripts",
+    "kwatch wait": "tests/test_readme_scripts.py runs the scripts",
 }
 """Examples that are only parsed: what they have in them, and why."""
 

@@ -16,7 +16,7 @@ import yaml
 from kwatch.sandbox.play import playing
 
 README = (Path(__file__).parent.parent / "README.rst").read_text()
-SECTION = README.partition("From Python\n")[2].partition("\nExit codes\n")[0]
+SECTION = README.partition("\nFrom Python\n")[2].partition("\nWho kwatch is\n")[0]
 EXAMPLES = [textwrap.dedent(block) for block in re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", SECTION)]
 
 
