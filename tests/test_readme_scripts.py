@@ -354,11 +354,12 @@ def test_a_spreadsheet_has_a_row_an_event(cluster: Cluster, server: Server, tmp_
 
 
 def test_the_controller_restarts_what_a_config_map_changed(cluster: Cluster, server: Server, tmp_path: Path) -> None:
-    cluster.create("deployments", workload("api", "api:1", "shop", replicas=1))
-    cluster.create("configmaps", {"metadata": {"name": "api", "namespace": "shop"}, "data": {"level": "info"}})
+    for name in ("api", "web"):
+        cluster.create("deployments", workload(name, f"{name}:1", "shop", replicas=1))
+        cluster.create("configmaps", {"metadata": {"name": name, "namespace": "shop"}, "data": {"level": "info"}})
 
     def restarted() -> bool:
-        template = cluster.get("deployments", "shop", "api")["spec"]["template"]
+        template = cluster.get("deployments", "shop", "web")["spec"]["template"]
         return "kubectl.kubernetes.io/restartedAt" in template["metadata"].get("annotations", {})
 
     text = script("A controller in ten lines of Python: restart a Deployment when the ConfigMap of its name changes")
@@ -366,9 +367,9 @@ def test_the_controller_restarts_what_a_config_map_changed(cluster: Cluster, ser
     with Endless([sys.executable, "-W", "error", "-c", text], tmp_path, sandbox=server) as running:
         running.until_it_watches()
         cluster.patch("configmaps", "shop", "api", {"metadata": {"labels": {"seen": "yes"}}})
-        cluster.patch("configmaps", "shop", "api", {"data": {"level": "debug"}})
+        cluster.patch("configmaps", "shop", "web", {"data": {"level": "debug"}})
         running.until(lambda: restarted() and running.lines())
-    assert running.lines() == ["deployment.apps/api restarted"]
+    assert running.lines() == ["deployment.apps/web restarted"]
 
 
 @pytest.mark.parametrize(("image", "code"), [("migrate", 0), ("crash-migrate", 3)])
