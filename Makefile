@@ -7,6 +7,9 @@ MEASURED := .venv-bench
 OLDEST := $(firstword $(foreach python,python3.10 $(PYTHON),$(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
 MINUTES ?= 10
+EVENTS ?= 1000000
+LIVES ?= 320
+STREAM ?= 50000
 PYTHONS ?= 3.10 3.11 3.12 3.13
 .PHONY: help demo test soak soak-export kills bench bench-quick bench-live peers floors man dist lint format clean
 
@@ -61,10 +64,9 @@ floors:  ## the tests with the oldest versions of the libraries that setup.cfg a
 	$(FLOORS)/bin/python -m pip install --quiet --constraint tests/floors.txt --editable '.[test]'
 	$(FLOORS)/bin/python -m pytest -q -n auto --dist worksteal
 
-man: $(VENV)/.dev  ## the man pages, out of the command line and tests/manual/text, and completions
-	@echo 'Writing man/ and completions/.'
+man: $(VENV)/.dev  ## the man pages, out of the command line and tests/manual/text
+	@echo 'Writing man/.'
 	$(BIN)/python tests/manual/pages.py man
-	cp kwatch/cli/completion/kwatch.bash kwatch/cli/completion/_kwatch kwatch/cli/completion/kwatch.fish completions/
 
 dist: $(VENV)/.dev  ## sdist and wheel in dist, the wheel tried in a fresh environment of each Python that there is
 	@echo 'Building and trying the packages.'

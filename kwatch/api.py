@@ -14,7 +14,7 @@ from typing import Any
 
 from kwatch.cluster.kubeconfig import Connection, ConnectionOptions, resolve
 from kwatch.errors import TimedOut, TimeIsUp
-from kwatch.feed import TICK_SECONDS, Feed, Limits, Subscription, connected, select
+from kwatch.feed import TICK_SECONDS, Access, Feed, Limits, Subscription, selection_of
 from kwatch.lifecycle import Lifecycle, lifecycle
 from kwatch.model import Batch, Change, ChangeType, Key, Resource
 from kwatch.protocol.forms import ObjectForm
@@ -206,18 +206,16 @@ def watch(
 
     Raises UsageError, ConfigError and NotFound here; while iterating, any KwatchError that ends a watch.
     """
-    limits = Limits(max_failures, relist_interval, idle_timeout)
     times = [seconds for seconds in (duration, timeout) if seconds is not None]
     subscription = Subscription(
-        select(type, names, namespace, all_namespaces, label_selector, field_selector),
-        connected(connection, kubeconfig, context, server),
+        selection_of(type, names, namespace, all_namespaces, label_selector, field_selector),
+        Access(connection, kubeconfig, context, server),
         lambda query: ObjectForm(managed_fields=show_managed_fields, secrets=show_secrets),
-        limits,
+        Limits(max_failures, relist_interval, idle_timeout),
         chunk_size,
         watch_list,
         patient,
         cache_dir,
-        owns_connection=connection is None,
         ends=time.monotonic() + min(times, default=float("inf")),
     )
     try:

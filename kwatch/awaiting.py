@@ -8,13 +8,12 @@ from datetime import datetime, timezone
 from functools import partial
 
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.conditions.predicates import Condition, parse_condition
 from kwatch.conditions.verdict import Moment, Outcome
 from kwatch.conditions.wait import End, Plan, Result, Wait
 from kwatch.errors import ExitCode, KwatchError, TimedOut, TimeIsUp, UsageError
-from kwatch.feed import TICK_SECONDS, Feed, Subscription, connected, select
+from kwatch.feed import TICK_SECONDS, Access, Feed, Subscription, selection_of
 from kwatch.model import Batch, Query
-from kwatch.protocol.forms import Form, FullForm, ObjectForm
+from kwatch.protocol.forms import Form
 from kwatch.pump import within
 from kwatch.selection import Selection
 
@@ -75,14 +74,17 @@ def wait(
     """
     started = time.monotonic()
     ends = started + timeout if timeout and timeout > 0 else float("inf")
-    selection = select(type, names, namespace, all_namespaces, label_selector, field_selector)
-    plan = _plan(_texts(for_), _texts(for_any), _texts(fail_on), fail_fast, count)
+    selection = selection_of(type, names, namespace, all_namespaces, label_selector, field_selector)
+    plan = Plan.of(_texts(for_), _texts(for_any), _texts(fail_on), fail_fast=fail_fast, count=count)
     _check(selection, plan, all_objects)
-    opened = partial(
-        _opened, selection, plan, partial(connected, connection, kubeconfig, context, server), cache_dir, ends
-    )
+
+    def form(query: Query) -> Form:
+        return plan.form(query, is_target=query in feed.queries)
+
+    access = Access(connection, kubeconfig, context, server)
+    subscription = Subscription(selection, access, form, cache_dir=cache_dir, ends=ends)
     try:
-        feed = within(partial(opened, connection is None), ends - started)
+        feed = within(partial(Feed, subscription), ends - started)
     except (TimeoutError, TimeIsUp) as error:
         raise WaitTimeout(f"timed out after {timeout:g}s: the server did not say what it serves") from error
     try:
@@ -100,15 +102,6 @@ def _texts(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _plan(
-    all_of: Sequence[str], any_of: Sequence[str], fail_on: Sequence[str], fail_fast: bool, count: int | None
-) -> Plan:
-    def parsed(texts: Sequence[str]) -> tuple[Condition, ...]:
-        return tuple(parse_condition(text, fail_fast=fail_fast) for text in texts)
-
-    return Plan(parsed(all_of), parsed(any_of), parsed(fail_on), count)
-
-
 def _check(selection: Selection, plan: Plan, all_objects: bool) -> None:
     if not plan.all_of and not plan.any_of:
         raise UsageError('say what to wait for: for_="condition=Ready", for_="rollout", for_="delete", ...')
@@ -117,30 +110,6 @@ def _check(selection: Selection, plan: Plan, all_objects: bool) -> None:
         raise UsageError("say which objects: names, a selector, or all_objects=True")
     if named and all_objects:
         raise UsageError("all_objects and a name exclude each other")
-
-
-def _opened(
-    selection: Selection,
-    plan: Plan,
-    connect: Callable[[], Connection],
-    cache_dir: str | None,
-    ends: float,
-    owns_connection: bool,
-) -> Feed:
-    """Of what is waited for; what stands behind it is added later."""
-    needs_rows = any(condition.needs_row for condition in plan.conditions)
-
-    def form(query: Query) -> Form:
-        """Whole objects, Secrets as they are: they are compared, and never shown."""
-        if needs_rows and query in feed.queries:
-            return FullForm(query.resource, secrets=True)
-        return ObjectForm(secrets=True)
-
-    subscription = Subscription(
-        selection, connect(), form, cache_dir=cache_dir, owns_connection=owns_connection, ends=ends
-    )
-    feed = Feed(subscription)
-    return feed
 
 
 class _Waiting:

@@ -48,24 +48,41 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Where a program says that the server is: by a connection, or by words; by neither, where kubectl would look."""
+
+    connection: Connection | None = None
+    kubeconfig: str = ""
+    context: str = ""
+    server: str = ""
+
+    def open(self) -> Connection:
+        """The connection that was given, else the one that kubectl would make. Raises ConfigError, UsageError."""
+        if self.connection is None:
+            words = ConnectionOptions(kubeconfig=self.kubeconfig, context=self.context, server=self.server)
+            return resolve(words, os.environ)
+        if self.kubeconfig or self.context or self.server:
+            raise UsageError("a connection says where the server is; leave out kubeconfig, context and server, or it")
+        return self.connection
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
-    """What to watch, where, in which form and within which limits."""
+    """What to watch, where, in which form and within which limits. Nothing is read or asked for it yet."""
 
     selection: Selection
-    connection: Connection
+    access: Access
     form: Callable[[Query], Form]
     limits: Limits = field(default_factory=Limits)
     chunk_size: int = PAGE_SIZE
     watch_list: bool = False
     patient: bool = False
     cache_dir: str | None = ""
-    owns_connection: bool = False
-    """Whether what the connection holds of the machine is to be released at the end."""
     ends: float = float("inf")
     """The monotonic time by which the server must have said what it serves."""
 
 
-def select(
+def selection_of(
     type: str,
     names: Sequence[str],
     namespace: str | Sequence[str],
@@ -79,21 +96,13 @@ def select(
     return Selection(type, tuple(names), spaces, all_namespaces, label_selector, field_selector)
 
 
-def connected(connection: Connection | None, kubeconfig: str, context: str, server: str) -> Connection:
-    """The connection that was given, else the one that kubectl would make. Raises ConfigError, UsageError."""
-    if connection is None:
-        return resolve(ConnectionOptions(kubeconfig=kubeconfig, context=context, server=server), os.environ)
-    if kubeconfig or context or server:
-        raise UsageError("a connection says where the server is; leave out kubeconfig, context and server, or it")
-    return connection
-
-
 class Feed:
     """Running watches. `take` is for one thread; `stop` may be called from any, and more than once."""
 
     def __init__(self, subscription: Subscription) -> None:
-        """Finds the types, of the server if need be. Raises UsageError, NotFound and what a GET raises."""
+        """Finds the server and the types. Raises UsageError, ConfigError, NotFound and what a GET raises."""
         self._subscription = subscription
+        self._connection = subscription.access.open()
         self._lock = threading.RLock()
         self._stopped = False
         self._heard = False
@@ -156,14 +165,14 @@ class Feed:
             pump, self._stopped = self._pump, True
         if pump:
             pump.stop()
-        if self._subscription.owns_connection:
-            self._subscription.connection.credentials.close()
+        if self._subscription.access.connection is None:  # else others may use what it holds of the machine
+            self._connection.credentials.close()
 
     def _resolve(self) -> tuple[list[Query], Catalog]:
         wanted = self._subscription
         folder = None if wanted.cache_dir is None else cache_folder(wanted.cache_dir, os.environ)
-        with catalog(wanted.connection, folder, wanted.ends, self._log) as types:
-            return queries(wanted.selection, wanted.connection, types), types
+        with catalog(self._connection, folder, wanted.ends, self._log) as types:
+            return queries(wanted.selection, self._connection, types), types
 
     def _watcher(self, query: Query, clock: Clock) -> Watcher:
         wanted, limits = self._subscription, self._subscription.limits
@@ -176,7 +185,7 @@ class Feed:
             relist_interval=limits.relist_interval or float("inf"),
             idle_timeout=limits.idle_timeout or float("inf"),
         )
-        return Watcher(session, Transport(wanted.connection), clock)
+        return Watcher(session, Transport(self._connection), clock)
 
     def _noted(self, query: Query, signal: Signal, now: float) -> Signal:
         """The signal, counted and logged, without a credential."""
@@ -207,4 +216,4 @@ class Feed:
         LOG.log(logging.DEBUG if notice.detail else logging.WARNING, "%s", self._inert(notice.text))
 
     def _inert(self, text: str) -> str:
-        return one_line(masked(text, [self._subscription.connection]))
+        return one_line(masked(text, [self._connection]))

@@ -9,14 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from kwatch.api import Event
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import UsageError
-from kwatch.feed import LOG, TICK_SECONDS, Feed, Limits, Subscription, connected, select
+from kwatch.feed import LOG, TICK_SECONDS, Access, Feed, Limits, Subscription, selection_of
 from kwatch.lifecycle import Lifecycle, lifecycle
 from kwatch.model import Batch, Change, Key, Query, Resource, Signal, Synced
 from kwatch.protocol.forms import Document, SharedForm
@@ -219,15 +218,16 @@ class Informer:
     ) -> None:
         """All as for `kwatch.watch`, but for one type. Nothing is read or asked before `start`."""
         self.store = ObjectStore()
-        self._selection = select(type, names, namespace, all_namespaces, label_selector, field_selector)
-        self._connected = partial(connected, connection, kubeconfig, context, server)
-        self._owns_connection = connection is None
-        self._form = lambda query: SharedForm(managed_fields=show_managed_fields, secrets=show_secrets)
-        self._limits = Limits(max_failures, relist_interval, idle_timeout)
-        self._chunk_size = chunk_size
-        self._watch_list = watch_list
-        self._patient = patient
-        self._cache_dir = cache_dir
+        self._subscription = Subscription(
+            selection_of(type, names, namespace, all_namespaces, label_selector, field_selector),
+            Access(connection, kubeconfig, context, server),
+            lambda query: SharedForm(managed_fields=show_managed_fields, secrets=show_secrets),
+            Limits(max_failures, relist_interval, idle_timeout),
+            chunk_size,
+            watch_list,
+            patient,
+            cache_dir,
+        )
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._settled = threading.Event()
@@ -266,21 +266,10 @@ class Informer:
         """Find the type and follow it. Raises UsageError, ConfigError and NotFound, as `kwatch.watch`."""
         if self._thread:
             raise UsageError("an informer runs once; make another")
-        subscription = Subscription(
-            self._selection,
-            self._connected(),
-            self._form,
-            self._limits,
-            self._chunk_size,
-            self._watch_list,
-            self._patient,
-            self._cache_dir,
-            owns_connection=self._owns_connection,
-        )
-        feed = Feed(subscription)
+        feed = Feed(self._subscription)
         if len({query.resource for query in feed.queries}) > 1:
             feed.stop()
-            raise UsageError(f'"{self._selection.type}" are several types; an informer follows one')
+            raise UsageError(f'"{self._subscription.selection.type}" are several types; an informer follows one')
         self._unsynced = len(feed.queries)
         self._thread = threading.Thread(target=self._run, args=(feed,), name=f"informer {feed.queries[0]}", daemon=True)
         self._thread.start()

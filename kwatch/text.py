@@ -1,4 +1,4 @@
-"""Strings of the cluster's made harmless to a terminal, and short (protocol.md, Security 1; CVE-2021-25743)."""
+"""Strings of the cluster's made harmless to a terminal, and short (as kubectl did not: CVE-2021-25743)."""
 
 from __future__ import annotations
 

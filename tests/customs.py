@@ -8,14 +8,24 @@ from kwatch.sandbox import Cluster, Server
 
 
 def crd(plural: str, kind: str, group: str = "example.com", **more: Any) -> dict[str, Any]:
-    """A CustomResourceDefinition; `versions` are served, the first is stored and preferred."""
+    """A CustomResourceDefinition, as it is applied; `versions` are served, the first is stored and preferred.
+
+    `names` are added to its names, `columns` are what it prints, `scope` is Namespaced unless given.
+    """
     names = {"plural": plural, "singular": kind.lower(), "kind": kind, **more.get("names", {})}
-    versions = [
-        {"name": name, "served": True, "storage": not index, "schema": {"openAPIV3Schema": {"type": "object"}}}
-        for index, name in enumerate(more.get("versions", ["v1"]))
-    ]
-    spec = {"group": group, "scope": more.get("scope", "Namespaced"), "names": names, "versions": versions}
-    return {"metadata": {"name": f"{plural}.{group}"}, "spec": spec}
+    each = {
+        "served": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+        "subresources": more.get("subresources", {}),
+        "additionalPrinterColumns": more.get("columns", []),
+    }
+    versions = [{"name": name, "storage": not index, **each} for index, name in enumerate(more.get("versions", ["v1"]))]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {"group": group, "scope": more.get("scope", "Namespaced"), "names": names, "versions": versions},
+    }
 
 
 def install(cluster: Cluster, *definitions: dict[str, Any]) -> None:

@@ -6,77 +6,37 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable
-from types import TracebackType
 from urllib.parse import urlsplit
 
+from listening import Listener, read_head, shut
 
-class Proxy:
-    """Listens while its `with` block runs; `requests` are the heads it got. Its threads end with it.
+
+class Proxy(Listener):
+    """A proxy while its `with` block runs; `requests` are the heads it got.
 
     `refusal` is what it answers in place of doing its work, b"" for nothing at all: it keeps the client waiting.
     """
 
     def __init__(self, *, refusal: bytes | None = None, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
         self._refusal = refusal
-        self._tls = tls
-        self._ended = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.requests: list[bytes] = []
         self.carried = b""
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self.url = f"{'https' if tls else 'http'}://{self.address}"
 
     def with_login(self, login: str) -> str:
         """Its URL with `user:password`."""
         return self.url.replace("://", f"://{login}@")
 
-    def __enter__(self) -> Proxy:
-        self._start(self._accept)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        for each in (self._listener, *self._sockets):
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(each, socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(5)
-
-    def _start(self, work: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=work, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                self._start(self._serve, self._listener.accept()[0])
-
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
-            wrapped = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
-            with wrapped:
-                self._sockets.append(wrapped)
-                head = self._read_head(wrapped)
-                self.requests.append(head)
-                if self._refusal is not None:
-                    wrapped.sendall(self._refusal)
-                    if not self._refusal:
-                        self._ended.wait(30)
-                    return
-                self._carry(wrapped, head)
-
-    def _read_head(self, connection: socket.socket) -> bytes:
-        data = b""
-        while b"\r\n\r\n" not in data and (piece := connection.recv(65536)):
-            data += piece
-        return data
+        with contextlib.suppress(OSError), connection, self._secured(connection) as secured:
+            self._sockets.append(secured)
+            head = read_head(secured)
+            self.requests.append(head)
+            if self._refusal is not None:
+                secured.sendall(self._refusal)
+                if not self._refusal:
+                    self._ended.wait(30)
+                return
+            self._carry(secured, head)
 
     def _carry(self, client: socket.socket, head: bytes) -> None:
         method, target, _ = head.decode("latin-1").split(" ", 2)
@@ -111,8 +71,7 @@ class Proxy:
                     data = self._forwarded(data, data.split(b" ")[1].partition(b"/api")[0].decode())
                 target.sendall(data)
         for each in (source, target):
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(each, socket.SHUT_RDWR)
+            shut(each)
 
 
 class SocksProxy(Proxy):

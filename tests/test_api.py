@@ -9,39 +9,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from customs import crd, install
+from polling import eventually
 from scripted import Peer, ScriptedServer, answer
 
 import kwatch
 from kwatch.sandbox import Cluster, Fault, Server
 
+pytestmark = pytest.mark.usefixtures("at_home")
+
 SECONDS = 20.0
 """A watch that takes longer than that fails its test."""
-
-
-@pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No kubeconfig and no cache of the user's own, and pauses after a fault that take no time to speak of."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("KUBECONFIG", "KUBECACHEDIR", "KUBERNETES_SERVICE_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("kwatch.retry.BASE", 0.01)
-
-
-@pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 def thing(name: str, **labels: str) -> dict[str, Any]:
@@ -83,9 +65,7 @@ def test_what_a_program_does_to_an_object_changes_no_later_event(cluster: Cluste
 
 
 def stop_once_connected(watch: kwatch.Watch, steps: list[kwatch.Lifecycle], watches: int) -> None:
-    deadline = time.monotonic() + SECONDS
-    while sum(step.kind == "connect" for step in steps) < watches and time.monotonic() < deadline:
-        time.sleep(0.005)
+    eventually(lambda: sum(step.kind == "connect" for step in steps) >= watches)
     watch.stop()
 
 
@@ -188,9 +168,7 @@ def test_another_thread_ends_the_iteration_within_a_second(cluster: Cluster, ser
     found: list[str] = []
     reader = threading.Thread(target=lambda: found.extend(event.name for event in watch))
     reader.start()
-    deadline = time.monotonic() + SECONDS
-    while not found and time.monotonic() < deadline:
-        time.sleep(0.01)
+    eventually(lambda: found)
     started = time.monotonic()
     watch.stop()
     reader.join(5)

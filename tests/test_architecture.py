@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -133,6 +134,18 @@ def test_the_package_itself_imports_nothing_but_for_type_checkers() -> None:
         "importlib",
         "typing",
     }
+
+
+def test_contributing_shows_these_layers() -> None:
+    table = (ROOT.parent / "CONTRIBUTING.rst").read_text().split("\n====")[3]
+    shown: dict[str, set[int]] = {}
+    layer = -1
+    for line in table.splitlines():
+        cell = line[:76]
+        layer = int(cell[0]) if cell[:1].isdigit() else layer
+        for name in re.findall(r"``(\w+)(?:/|\.py)``", cell):
+            shown.setdefault(f"kwatch.{name}", set()).add(layer)
+    assert {name: {number} for name, number in LAYERS.items() if name != FACADE and shown.get(name) != {number}} == {}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - {FACADE}))

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,12 +35,6 @@ def cluster() -> Cluster:
         cluster.create("pods", pod(f"web-{index}", app="web"))
     cluster.create("pods", pod("db-0", "other", app="db"))
     return cluster
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 def names(text: str) -> list[str]:

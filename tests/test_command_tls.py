@@ -7,13 +7,13 @@ import json
 import signal
 import ssl
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 from command import Running, is_running, kwatch
+from polling import eventually
 
 from kwatch.sandbox import Cluster, Server
 
@@ -197,10 +197,7 @@ def test_an_end_amid_an_exec_plugin_takes_it_along(
     with Running(["cm"], tmp_path, KUBECONFIG=str(config)) as running:
         running.until(pid.exists)
         assert running.end(number)[0] == code
-    deadline = time.monotonic() + 10
-    while is_running(int(pid.read_text())):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(lambda: not is_running(int(pid.read_text())))
 
 
 def test_an_exec_plugins_client_certificate_is_presented(authority: trustme.CA, tmp_path: Path) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
-import subprocess
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from command import Running, kwatch
+from kubectl import kubectl, needs_kubectl
 
 from kwatch.columns import Layout, View
 from kwatch.events import COLUMNS, EventRows, in_time, interval, last_seen, order, row
@@ -147,12 +145,6 @@ def cluster() -> Cluster:
     return cluster
 
 
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
-
-
 def objects(text: str) -> list[str]:
     return [next(word for word in line.split() if "/" in word) for line in text.splitlines()[1:]]
 
@@ -249,12 +241,10 @@ def test_where_no_event_is_wanted_the_notice_says_which(
     assert run.stderr == f"kwatch: No {wanted} found in default namespace; waiting for {wanted} to appear\n"
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl on PATH")
+@needs_kubectl
 @pytest.mark.parametrize("arguments", [[], ["-A"], ["--for", "pod/b"], ["--types", "Normal"], ["--no-headers"]])
 def test_the_first_screen_is_kubectls(server: Server, tmp_path: Path, arguments: list[str]) -> None:
-    cache = ["--cache-dir", str(tmp_path / "cache")]
-    command = ["kubectl", "events", "-s", server.url, *cache, *arguments]
-    theirs = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    theirs = kubectl(tmp_path, "events", "-s", server.url, *arguments).stdout
     count = len(theirs.splitlines()) - ("--no-headers" not in arguments)
     ours = kwatch(["events", "-s", server.url, "--count", str(count), *arguments], tmp_path)
     assert (ours.returncode, ours.stderr, count > 0) == (0, "", True)

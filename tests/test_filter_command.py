@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +35,6 @@ def cluster() -> Cluster:
         cluster.create("pods", pod(name))
     crash(cluster, "web-0", None, 0)
     return cluster
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 def events(text: str) -> list[tuple[str, str, bool]]:

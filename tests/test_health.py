@@ -8,7 +8,6 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from kwatch.errors import ConfigError
 from kwatch.metrics import Metrics, Readings
 from kwatch.model import Batch, Bookmark, Change, Connected, Notice, Query, Resource, Signal, Synced
-from kwatch.sandbox import Cluster, Fault, Server
+from kwatch.sandbox import Fault, Server
 from kwatch.vitals import Vitals
 
 PODS = Query(Resource("", "v1", "pods", "Pod"), "default")
 NOTHING = Readings(lambda: 0, lambda: 0, lambda: 0, lambda: 0)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(Cluster()) as server:
-        yield server
 
 
 def free_port() -> int:

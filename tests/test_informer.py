@@ -5,39 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
+from polling import eventually
 from scripted import ScriptedServer, answer, chunk, head
 
 import kwatch
 from kwatch.sandbox import Cluster, Fault, Server
 
+pytestmark = pytest.mark.usefixtures("at_home")
+
 SECONDS = 20.0
 """What takes longer than that fails its test."""
-
-
-@pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No kubeconfig and no cache of the user's own, and pauses after a fault that take no time to speak of."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("KUBECONFIG", "KUBECACHEDIR", "KUBERNETES_SERVICE_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("kwatch.retry.BASE", 0.01)
-
-
-@pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 @dataclass
@@ -81,13 +63,6 @@ def label(cluster: Cluster, name: str, value: str) -> None:
     cluster.patch("configmaps", "default", name, {"metadata": {"labels": {"turn": value}}})
 
 
-def soon(true: Callable[[], object], what: str = "it never came") -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
-
-
 def versions(cluster: Cluster) -> dict[str, str]:
     """Name to resourceVersion of what the server has."""
     found = cluster.list("configmaps", "default")
@@ -106,7 +81,7 @@ def test_handlers_are_told_of_adds_updates_and_deletes_in_order_and_in_one_threa
         label(cluster, "a", "1")
         two = versions(cluster)["a"]
         cluster.delete("configmaps", "default", "a")
-        soon(lambda: len(heard.calls) == 3)
+        eventually(lambda: len(heard.calls) == 3)
     assert heard.calls[:2] == [("add", "a", one), ("update", "a", one, two)]
     assert heard.calls[2][:2] == ("delete", "a")
     assert [(event.type, event.initial) for event in heard.events] == [
@@ -121,19 +96,21 @@ def test_the_store_follows_the_cluster_and_is_read_by_key_label_and_index(cluste
     cluster.create("configmaps", {"metadata": {"name": "a", "labels": {"app": "web"}}, "data": {"on": "n1"}})
     informer = kwatch.Informer("cm", server=server.url)
     informer.store.add_index("on", lambda one: [one["data"]["on"]])
+    assert not informer.has_synced
     with informer:
         assert informer.wait_for_sync(SECONDS)
+        assert informer.has_synced
         store = informer.store
         assert store.get("default", "a")["data"] == {"on": "n1"}
         cluster.create("configmaps", {"metadata": {"name": "b", "labels": {"app": "db"}}, "data": {"on": "n1"}})
         cluster.create("configmaps", thing("no-data"))
-        soon(lambda: ("default", "no-data") in store)
+        eventually(lambda: ("default", "no-data") in store)
         assert [one["metadata"]["name"] for one in store.by_index("on", "n1")] == ["a", "b"]
         assert [one["metadata"]["name"] for one in store.list(labels={"app": "db"})] == ["b"]
         assert (store.list("elsewhere"), len(store.list("default")), len(store)) == ([], 3, 3)
         cluster.patch("configmaps", "default", "a", {"data": {"on": "n2"}})
         cluster.delete("configmaps", "default", "b")
-        soon(lambda: len(store) == 2 and store.by_index("on", "n2"))
+        eventually(lambda: len(store) == 2 and store.by_index("on", "n2"))
         assert (store.by_index("on", "n1"), store.get("default", "b")) == ([], None)
         store.add_index("app", lambda one: one["metadata"].get("labels", {}).values())
         assert [one["metadata"]["name"] for one in store.by_index("app", "web")] == ["a"]
@@ -151,15 +128,15 @@ def test_who_comes_late_is_told_of_what_is_there_and_then_of_what_happens(cluste
     with kwatch.Informer("cm", server=server.url) as informer:
         informer.add_handler(**first.handlers())
         removed = informer.add_handler(**gone.handlers())
-        soon(lambda: len(first.calls) == len(gone.calls) == 2)
+        eventually(lambda: len(first.calls) == len(gone.calls) == 2)
         label(cluster, "a", "1")
-        soon(lambda: len(gone.calls) == 3)
+        eventually(lambda: len(gone.calls) == 3)
         removed.remove()
         informer.add_handler(**late.handlers())
-        soon(lambda: len(late.calls) == 2)
+        eventually(lambda: len(late.calls) == 2)
         assert sorted(late.calls) == [("add", name, version) for name, version in sorted(versions(cluster).items())]
         cluster.delete("configmaps", "default", "b")
-        soon(lambda: len(late.calls) == 3 and len(first.calls) == 4)
+        eventually(lambda: len(late.calls) == 3 and len(first.calls) == 4)
     assert first.calls[-1] == late.calls[-1]
     assert len(gone.calls) == 3
 
@@ -181,7 +158,7 @@ def test_a_handler_that_raises_ends_nothing_and_its_error_handler_is_told(
     with informer:
         assert informer.wait_for_sync(SECONDS)
         label(cluster, "a", "1")
-        soon(lambda: len(fine.calls) == 2)
+        eventually(lambda: len(fine.calls) == 2)
     assert {str(error) for error in failing.errors} == {"a bug of the program"}
     assert len(failing.errors) >= 3
     assert silent.calls == [] == fine.errors
@@ -196,7 +173,7 @@ def test_a_resync_repeats_what_is_in_the_store_and_asks_nobody(cluster: Cluster,
     with kwatch.Informer("cm", server=server.url) as informer:
         informer.add_handler(**resynced.handlers(), resync=0.05)
         informer.add_handler(**plain.handlers())
-        soon(lambda: len(resynced.calls) >= 4)
+        eventually(lambda: len(resynced.calls) >= 4)
     version = versions(cluster)["a"]
     assert set(resynced.calls[1:]) == {("update", "a", version, version)}
     assert len(plain.calls) == 1
@@ -240,7 +217,9 @@ def test_replaying_the_handlers_calls_gives_the_servers_state_whatever_breaks(cl
                 break
             assert time.monotonic() < deadline, server.pending_faults()
         wanted = versions(cluster)
-        soon(lambda: {one["metadata"]["name"]: one["metadata"]["resourceVersion"] for one in informer.store} == wanted)
+        eventually(
+            lambda: {one["metadata"]["name"]: one["metadata"]["resourceVersion"] for one in informer.store} == wanted
+        )
     assert heard.errors == []
     items = cluster.list("configmaps", "default")
     assert state == {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in items}
@@ -290,7 +269,7 @@ def test_a_bookmark_is_told(cluster: Cluster) -> None:
     with Server(cluster, bookmark_interval=0.05) as server, kwatch.Informer("cm", server=server.url) as informer:
         informer.add_handler(**heard.handlers())
         cluster.create("secrets", thing("elsewhere"))
-        soon(lambda: "bookmark" in heard.kinds)
+        eventually(lambda: "bookmark" in heard.kinds)
     step = next(step for step in heard.steps if step.kind == "bookmark")
     assert step.version.isdecimal()
 
@@ -302,7 +281,7 @@ def test_so_many_failures_in_a_row_make_it_give_up(cluster: Cluster, server: Ser
     informer = kwatch.Informer("cm", server=server.url, max_failures=3)
     informer.add_handler(**heard.handlers())
     with informer:
-        soon(lambda: heard.kinds.count("reconnect") >= 2)
+        eventually(lambda: heard.kinds.count("reconnect") >= 2)
         label(cluster, "a", "1")  # what comes begins the count anew
         label(cluster, "a", "2")
         with pytest.raises(kwatch.GaveUp, match="given up after 3 failures in a row; the last: the server failed"):
@@ -316,7 +295,7 @@ def test_a_relist_interval_lists_again_and_tells_nothing_twice(cluster: Cluster,
     heard = Heard()
     with kwatch.Informer("cm", server=server.url, relist_interval=1) as informer:
         informer.add_handler(**heard.handlers())
-        soon(lambda: heard.kinds.count("list") >= 2)
+        eventually(lambda: heard.kinds.count("list") >= 2)
         assert informer.wait_for_sync(SECONDS)
     assert [step.cause for step in heard.steps if step.kind == "relist"][:1] == ["DUE"]
     assert [event.type for event in heard.events] == ["ADDED"]
@@ -330,7 +309,7 @@ def test_an_idle_timeout_reconnects_and_loses_nothing(cluster: Cluster, server: 
         informer.add_handler(**heard.handlers())
         assert informer.wait_for_sync(SECONDS)
         label(cluster, "a", "1")
-        soon(lambda: len(heard.calls) == 2)
+        eventually(lambda: len(heard.calls) == 2)
     assert [step.cause for step in heard.steps if step.kind == "reconnect"][:1] == ["OVERDUE"]
 
 
@@ -345,7 +324,7 @@ def test_it_stops_within_a_second_whatever_it_waits_for(cluster: Cluster) -> Non
     for what, script in scripts.items():
         with ScriptedServer(script) as server:
             informer = kwatch.Informer("cm", server=server.url).start()
-            soon(lambda server=server: server.requests)
+            eventually(lambda server=server: server.requests)
             started = time.monotonic()
             informer.stop()
             assert time.monotonic() - started < 1, what

@@ -9,7 +9,6 @@ import io
 import os
 import re
 import select
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from customs import crd
+from kubectl import SECONDS, environment, needs_kubectl
 
 from kwatch.app import Options, run
 from kwatch.cluster.kubeconfig import ConnectionOptions
@@ -26,9 +27,8 @@ from kwatch.sandbox.controlplane import ControlPlane
 from kwatch.sandbox.population import populate
 from kwatch.sinks import SinkOptions
 
-pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl on PATH")
+pytestmark = needs_kubectl
 
-SECONDS = 30
 HALF_A_DAY = 43200.0
 Object = dict[str, Any]
 
@@ -47,30 +47,19 @@ STRINGS = [
 """Texts that YAML might take for something else, or write in a way of its own."""
 NUMBERS = [0, -1, 1.5, 1e6, 1e20, 1e21, 1e-6, 1e-7, 123456789.5, 2**53 + 1, 2**63 - 1, -(2**63), 0.1, 1e100]
 LABELS = {"app": "odd", "app.kubernetes.io/name": "web", "tier": ""}
-CRD = {
-    "metadata": {"name": "widgets.example.com"},
-    "spec": {
-        "group": "example.com",
-        "scope": "Namespaced",
-        "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "shortNames": ["wd"]},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-                "additionalPrinterColumns": [
-                    {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
-                    {"name": "Ratio", "type": "number", "jsonPath": ".spec.ratio"},
-                    {"name": "On", "type": "boolean", "jsonPath": ".spec.on"},
-                    {"name": "Some Text", "type": "string", "jsonPath": ".spec.text"},
-                    {"name": "When", "type": "date", "jsonPath": ".spec.when"},
-                    {"name": "Wide", "type": "string", "jsonPath": ".spec.text", "priority": 1},
-                ],
-            }
-        ],
-    },
-}
+WIDGETS = crd(
+    "widgets",
+    "Widget",
+    names={"shortNames": ["wd"]},
+    columns=[
+        {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
+        {"name": "Ratio", "type": "number", "jsonPath": ".spec.ratio"},
+        {"name": "On", "type": "boolean", "jsonPath": ".spec.on"},
+        {"name": "Some Text", "type": "string", "jsonPath": ".spec.text"},
+        {"name": "When", "type": "date", "jsonPath": ".spec.when"},
+        {"name": "Wide", "type": "string", "jsonPath": ".spec.text", "priority": 1},
+    ],
+)
 
 
 def widget(name: str, **spec: Any) -> Object:
@@ -87,7 +76,7 @@ def waiting(reason: str) -> Object:
 
 CONTAINER = {"name": "app", "image": "registry.example:5000/team/app@sha256:" + "0" * 64}
 ODD: tuple[tuple[str, Object], ...] = (
-    ("customresourcedefinitions", CRD),
+    ("customresourcedefinitions", WIDGETS),
     ("widgets", widget("odd", size=3, ratio=1.5, on=True, text="first\nsecond", when="2020-01-01T00:00:00Z")),
     ("widgets", widget("bare")),
     ("widgets", widget("nil", size=None, ratio=1e6, on=False, text="", when="nonsense", wide=["a"])),
@@ -148,12 +137,11 @@ Kubectl = Callable[..., bytes]
 
 @pytest.fixture(scope="module")
 def command(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Start:
-    home = tmp_path_factory.mktemp("home")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": os.devnull}
+    known = environment(tmp_path_factory.mktemp("home"))
 
     def start(*arguments: str) -> subprocess.Popen[bytes]:
-        words = ["kubectl", "-s", server.url, "--cache-dir", str(home / "cache"), "get", *arguments]
-        return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        words = ["kubectl", "-s", server.url, "get", *arguments]
+        return subprocess.Popen(words, env=known, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     return start
 

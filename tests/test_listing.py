@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cluster.documents import aggregated, entry, group
-from command import kwatch, variables
+from command import kwatch
 from customs import asked, crd
+from kubectl import kubectl, needs_kubectl
 from scripted import ScriptedServer, answer
 
 from kwatch.sandbox import Cluster, Server
@@ -29,12 +27,6 @@ def cluster() -> Cluster:
     ):
         cluster.create("customresourcedefinitions", definition)
     return cluster
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 def listed(server: Server, home: Path, *arguments: str) -> list[list[str]]:
@@ -73,16 +65,16 @@ def test_the_core_group_is_the_empty_one(server: Server, tmp_path: Path) -> None
     assert {row[-3] for row in found} == {"v1"}
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl isn't there")
+@needs_kubectl
 @pytest.mark.parametrize(
     "arguments",
     [[], ["-o", "wide"], ["-o", "name", "--sort-by=kind"], ["--no-headers", "--sort-by=name"], ["--api-group=nosuch"]],
 )
 def test_it_is_what_kubectl_prints(arguments: list[str], server: Server, tmp_path: Path) -> None:
-    command = ["kubectl", "api-resources", "-s", server.url, *arguments]
-    kubectl = subprocess.run(command, capture_output=True, text=True, env=variables(tmp_path), check=True)
+    theirs = kubectl(tmp_path, "api-resources", "-s", server.url, *arguments)
     run = kwatch(["resources", "-s", server.url, *arguments], tmp_path)
-    assert run.stdout.splitlines() == [line.rstrip() for line in kubectl.stdout.splitlines()]
+    assert theirs.returncode == 0, theirs.stderr
+    assert run.stdout.splitlines() == [line.rstrip() for line in theirs.stdout.splitlines()]
 
 
 def test_the_server_is_asked_unless_the_cache_will_do(server: Server, tmp_path: Path) -> None:

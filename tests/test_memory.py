@@ -79,11 +79,11 @@ def huge_chunk(peer: Peer) -> None:
         peer.send(b"x" * 65536)
 
 
-def gzip_bomb(peer: Peer) -> None:
+def gzip_bomb(peer: Peer, content: bytes = b"x", times: int = 400) -> None:
     packer = zlib.compressobj(9, wbits=31)
     peer.send(head(Transfer_Encoding="chunked", Content_Encoding="gzip"))
-    for _ in range(400):
-        if data := packer.compress(b"x" * 10_000_000):
+    for _ in range(times):
+        if data := packer.compress(content * 10_000_000):
             peer.send(chunk(data))
 
 
@@ -142,14 +142,7 @@ def test_promise_11_pages_whose_tokens_repeat_are_not_followed_for_ever(tmp_path
 
 
 def test_promise_11_a_list_body_over_its_cap_is_one_error(tmp_path: Path) -> None:
-    def endless_list(peer: Peer) -> None:
-        packer = zlib.compressobj(9, wbits=31)
-        peer.send(head(Transfer_Encoding="chunked", Content_Encoding="gzip"))
-        for _ in range(4000):
-            if data := packer.compress(b" " * 10_000_000):
-                peer.send(chunk(data))
-
-    with ScriptedServer(endless_list) as server:
+    with ScriptedServer(lambda peer: gzip_bomb(peer, b" ", 4000)) as server:
         code = (
             "import sys, resource; import kwatch.transport as t; t.Response.read.__defaults__ = (50_000_000,)\n"
             f"sys.argv = ['kwatch', 'pods', '-s', {server.url!r}]\nfrom kwatch.cli import main; main()"

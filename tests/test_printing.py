@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from polling import eventually
 from recordings import body
 
 from kwatch.columns import Layout, View
@@ -44,9 +44,7 @@ def server() -> Iterator[Server]:
     with Server(cluster) as server:
         driver = threading.Thread(target=drive, daemon=True)
         driver.start()
-        deadline = time.monotonic() + 10
-        while b"CrashLoopBackOff" not in fetched(f"{server.url}/api/v1/pods") and time.monotonic() < deadline:
-            time.sleep(0.05)
+        eventually(lambda: b"CrashLoopBackOff" in fetched(f"{server.url}/api/v1/pods"))
         stop.set()
         driver.join(5)
         yield server

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,12 +21,11 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def cluster() -> Cluster:
     cluster = Cluster()
     for number in range(25):
         cluster.create("configmaps", {"metadata": {"name": f"thing-{number}"}})
-    with Server(cluster) as server:
-        yield server
+    return cluster
 
 
 def said(server: Server, stderr: io.StringIO, *, stdout_is_terminal: bool = False, quiet: bool = False) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 from command import kwatch
+from polling import eventually
 from proxying import Proxy, SocksProxy
 from scripted import Peer, ScriptedServer, chunk, head
 
@@ -180,9 +181,7 @@ def test_abort_wakes_a_connect_that_the_proxy_does_not_answer() -> None:
         transport = Transport(Connection("https://c.invalid", proxy=proxy.url))
 
         def abort_once_asked() -> None:
-            deadline = time.monotonic() + 5
-            while not proxy.requests and time.monotonic() < deadline:
-                time.sleep(0.02)
+            eventually(lambda: proxy.requests)
             transport.abort()
 
         threading.Thread(target=abort_once_asked).start()

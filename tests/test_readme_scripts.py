@@ -8,7 +8,6 @@ import gzip
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from typing import Any
 
 import pytest
 from command import SECONDS, variables
+from customs import crd
+from kubectl import needs_kubectl
 
 from kwatch.sandbox import ApiError, Cluster, Server
 from kwatch.sandbox.controlplane import ControlPlane
@@ -37,21 +38,7 @@ SCRIPTS = {
 
 DEPLOY = "Deploy from CI, and fail as soon as it can't work"
 
-pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on PATH")
-
-CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "widgets.example.com"},
-    "spec": {
-        "group": "example.com",
-        "scope": "Namespaced",
-        "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
-        "versions": [
-            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
-        ],
-    },
-}
+pytestmark = needs_kubectl
 
 
 @pytest.fixture
@@ -65,12 +52,6 @@ def cluster() -> Iterator[Cluster]:
     yield cluster
     stop.set()
     thread.join(5)
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 def prepare(home: Path, **clusters: Server) -> dict[str, str]:
@@ -91,7 +72,7 @@ def prepare(home: Path, **clusters: Server) -> dict[str, str]:
         "clusters": [{"name": name, "cluster": {"server": each.url}} for name, each in clusters.items()],
     }
     (home / "config").write_text(json.dumps(config))
-    (home / "widgets.yaml").write_text(json.dumps(CRD))
+    (home / "widgets.yaml").write_text(json.dumps(crd("widgets", "Widget")))
     path = {"PATH": f"{home}{os.pathsep}{os.environ['PATH']}", "KUBECONFIG": str(home / "config")}
     return variables(home) | path
 

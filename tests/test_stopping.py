@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from command import variables
+from polling import eventually
 from scripted import Peer, ScriptedServer, answer, chunk, head
 
 LIST = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5"},"items":[]}'
@@ -81,7 +82,7 @@ def test_promise_15_it_ends_within_a_second(where: str, end: str, tmp_path: Path
         with run:
             assert run.stdout is not None
             assert run.stderr is not None
-            wait_until(is_blocked)
+            eventually(is_blocked)
             if where == "in a backoff":
                 assert b"resuming in" in read_until(run.stderr.fileno(), b"resuming in")
             time.sleep(0.2)
@@ -93,13 +94,6 @@ def test_promise_15_it_ends_within_a_second(where: str, end: str, tmp_path: Path
             assert run.wait(20) == code
             assert time.monotonic() - started < 1
             assert b"Traceback" not in run.stderr.read()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def read_until(descriptor: int, text: bytes) -> bytes:
@@ -125,7 +119,7 @@ def test_ctrl_c_ends_it_though_nobody_reads_its_output(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "kwatch", "pods", "-o", "ndjson", "-s", url]
         run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=variables(tmp_path))
         with run:
-            wait_until(flowing.is_set)
+            eventually(flowing.is_set)
             time.sleep(1)
             started = time.monotonic()
             run.send_signal(signal.SIGINT)

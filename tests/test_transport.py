@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from polling import eventually
 from scripted import Peer, ScriptedServer, answer, chunk, head
 
 from kwatch.cluster.credentials import bearer
@@ -150,9 +151,7 @@ def test_abort_wakes_a_blocked_read_at_once(script: Callable[[Peer], None], tls:
                 return collect(response)
 
         thread, results = in_a_thread(read)
-        deadline = time.monotonic() + 5
-        while not server.requests and time.monotonic() < deadline:
-            thread.join(0.01)
+        eventually(lambda: server.requests)
         thread.join(0.1)
         started = time.monotonic()
         transport.abort()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,6 @@ def cluster() -> Cluster:
     cluster.create("pods", {"metadata": {"name": "web-0"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}})
     cluster.create("configmaps", {"metadata": {"name": "settings"}})
     return cluster
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 def watched(server: Server, home: Path, *arguments: str, count: int = 1) -> list[str]:

@@ -1,4 +1,4 @@
-"""What `wait` and `--until` share: texts become a plan, a Wait is fed and followed, its end is an exit code."""
+"""What `wait` and `--until` share: options become a plan, a Wait is fed and followed, its end is an exit code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from kwatch.app.options import Options
-from kwatch.conditions.predicates import Condition, parse_condition
 from kwatch.conditions.verdict import Moment, Outcome
 from kwatch.conditions.wait import End, Plan, Wait
 from kwatch.errors import ExitCode
@@ -23,12 +22,9 @@ REPORTED = 20
 
 
 def plan_of(options: Options, any_of: Sequence[str] = ()) -> Plan:
-    """The conditions, understood. Raises UsageError."""
-
-    def parsed(texts: Sequence[str]) -> tuple[Condition, ...]:
-        return tuple(parse_condition(text, fail_fast=options.fail_fast) for text in dict.fromkeys(texts))
-
-    return Plan(parsed(options.until), parsed(any_of), parsed(options.fail_on))
+    """The conditions, each once, understood. Raises UsageError."""
+    once = (dict.fromkeys(texts) for texts in (options.until, any_of, options.fail_on))
+    return Plan.of(*once, fail_fast=options.fail_fast)
 
 
 def left(options: Options, started: float) -> float:
@@ -112,7 +108,7 @@ class Until:
     ) -> None:
         """`quiet` takes notices. Raises UsageError."""
         plan = replace(plan_of(options), lasting=False)
-        self.wants = Wants.BOTH if any(each.needs_row for each in plan.conditions) else Wants.OBJECTS
+        self.wants = Wants.BOTH if plan.needs_rows else Wants.OBJECTS
         self._options = options
         self._queries = frozenset(queries)
         self._notice = quiet

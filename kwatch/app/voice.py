@@ -21,7 +21,7 @@ class Voice:
         self._errors: set[str] = set()
 
     def keep(self, connection: Connection) -> None:
-        """From now on its credentials are not repeated (protocol.md, Security 3). Warns of one that trusts anybody."""
+        """From now on its credentials are not repeated. Warns of one that trusts anybody."""
         self._kept.append(connection)
         if connection.insecure:
             self.say(f"warning: the certificate of {connection.server} is not verified (insecure-skip-tls-verify)")

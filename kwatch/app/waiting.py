@@ -23,7 +23,6 @@ from kwatch.conditions.verdict import Outcome
 from kwatch.conditions.wait import Plan, Result, Wait
 from kwatch.errors import ExitCode, NotFound, TimeIsUp, UsageError
 from kwatch.model import Batch, Clock, Environment, Notice, Query
-from kwatch.protocol.forms import Form, FullForm, ObjectForm
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump, within
 from kwatch.text import inert_json, one_line
@@ -71,7 +70,7 @@ def _driven(
 
     def watcher(query: Query, clock: Clock) -> Watcher:
         patient = query not in wanted or bool(query.cluster)
-        form = _form(query, plan, query in wanted)
+        form = plan.form(query, is_target=query in wanted)
         session = WatchSession(query, form, page_size=options.watch.chunk_size, patient=patient)
         return Watcher(session, Transport(by_cluster[query.cluster]), clock)
 
@@ -125,13 +124,6 @@ def _sources(
             said = True
             time.sleep(pause)
             pause = min(pause * 2, longest)
-
-
-def _form(query: Query, plan: Plan, is_target: bool) -> Form:
-    """Whole objects, Secrets as they are: they are compared, and never shown."""
-    if is_target and any(condition.needs_row for condition in plan.conditions):
-        return FullForm(query.resource, secrets=True)
-    return ObjectForm(secrets=True)
 
 
 class _Waiting:

@@ -1,7 +1,7 @@
 """Credentials that a program of the user's prints: exec plugins (client.authentication.k8s.io/v1 and v1beta1).
 
-No shell, a time limit, a cap on output, and nothing of its stdout, which holds the token, in any error or repr
-(protocol.md, Security 4). The behaviours are client-go's (`plugin/pkg/client/auth/exec`), but it waits for ever.
+No shell, a time limit, a cap on output, and nothing of its stdout, which holds the token, in any error or repr.
+The behaviours are client-go's (`plugin/pkg/client/auth/exec`), but it waits for ever.
 """
 
 from __future__ import annotations

@@ -7,17 +7,16 @@ guesses: a context, cluster or user that is needed must exist. Everything wrong 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from kwatch.cluster import impersonation, oidc, pem, proxies
 from kwatch.cluster.credentials import Credentials, NoCredentials, TokenFile, basic, bearer, sendable
 from kwatch.cluster.files import config_error, read
 from kwatch.cluster.kubefile import Entry, Kubeconfig, load
 from kwatch.cluster.pem import Pem, PemFile
+from kwatch.cluster.urls import base_url
 from kwatch.errors import ConfigError
 
 DEFAULT_SERVER = "http://localhost:8080"
@@ -27,7 +26,6 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod has the token, the CA and the namespace of its service account."""
 
 _SHOWN = 8
-_HOST_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +130,28 @@ def _authenticated(
     plain: Connection, options: ConnectionOptions, env: Mapping[str, str], cluster: Entry, user: Entry
 ) -> Connection:
     """`plain` with whom to trust and who we are."""
-    (ca, ca_file), insecure = _trust(options, cluster)
+    trust = _trust(options, cluster)
     name = _tls_server_name(options, cluster)
-    (certificate, certificate_file), (key, key_file) = _identity(options, user)
+    identity = _identity(options, user)
     credentials = _credentials(options, user)
     issued = False
     if isinstance(credentials, NoCredentials) and user.has("exec"):
         from kwatch.cluster.exec import ExecCredentials, cluster_info, plugin
 
-        told = cluster_info(cluster, plain.server, ca, insecure, name)
-        credentials = ExecCredentials(plugin(user, env, told))
-        given = credentials.identity()
-        issued = not certificate  # in client-go too, fixed ones come first
-        certificate, key = given if issued else (certificate, key)
+        (ca, _), insecure = trust
+        credentials = ExecCredentials(plugin(user, env, cluster_info(cluster, plain.server, ca, insecure, name)))
+        certificate, key = credentials.identity()
+        issued = identity == (pem.NOTHING, pem.NOTHING)  # in client-go too, fixed ones come first
+        identity = ((certificate, None), (key, None)) if issued else identity
+    return replace(_secured(plain, trust, name, identity, credentials), issued=issued)
+
+
+def _secured(
+    plain: Connection, trust: tuple[Pem, bool], name: str, identity: tuple[Pem, Pem], credentials: Credentials
+) -> Connection:
+    """`plain` with what `_trust` and `_identity` gave, the TLS server name and the credentials."""
+    (ca, ca_file), insecure = trust
+    (certificate, certificate_file), (key, key_file) = identity
     return replace(
         plain,
         ca=ca,
@@ -154,7 +161,6 @@ def _authenticated(
         client_key=key,
         key_file=key_file,
         credentials=credentials,
-        issued=issued,
         insecure=insecure,
         tls_server_name=name,
     )
@@ -192,30 +198,23 @@ def _in_cluster(options: ConnectionOptions, env: Mapping[str, str], folder: Path
     server = base_url(
         f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}", "KUBERNETES_SERVICE_HOST"
     )
-    (ca, ca_file), insecure = _trust(options, Entry("cluster"))
-    if not ca and not insecure and (folder / "ca.crt").is_file():
-        ca, ca_file = pem.of_flag(str(folder / "ca.crt"), "service account", pem.CERTIFICATE)
-    (certificate, certificate_file), (key, key_file) = _identity(options, Entry("user"))
+    ca, insecure = _trust(options, Entry("cluster"))
+    if ca == pem.NOTHING and not insecure and (folder / "ca.crt").is_file():
+        ca = pem.of_flag(str(folder / "ca.crt"), "service account", pem.CERTIFICATE)
+    identity = _identity(options, Entry("user"))
     proxy, proxy_from = proxies.choose(server, [(options.proxy_url, "--proxy-url")], env)
     namespace = folder / "namespace"
-    return Connection(
+    plain = Connection(
         server,
         read(namespace, "namespace file").decode("utf-8", "replace").strip() if namespace.is_file() else "",
-        ca=ca,
-        ca_file=ca_file,
-        client_certificate=certificate,
-        certificate_file=certificate_file,
-        client_key=key,
-        key_file=key_file,
-        credentials=bearer(options.token, "--token") if options.token else TokenFile(folder / "token"),
-        insecure=insecure,
-        tls_server_name=options.tls_server_name,
         proxy=proxy,
         proxy_from=proxy_from,
         headers=options.headers,
         impersonation=impersonation.headers(Entry("user"), options.as_user, options.as_groups, options.as_uid),
         request_timeout=options.request_timeout,
     )
+    credentials = bearer(options.token, "--token") if options.token else TokenFile(folder / "token")
+    return _secured(plain, (ca, insecure), options.tls_server_name, identity, credentials)
 
 
 def _proxy(options: ConnectionOptions, env: Mapping[str, str], cluster: Entry, server: str) -> tuple[str, str]:
@@ -317,30 +316,6 @@ def _default_note(config: Kubeconfig) -> str:
     looked_at = ", ".join(str(path) for path in config.looked_at) or "HOME isn't set"
     state = "the kubeconfig is empty" if config.files else "no kubeconfig was found"
     return f"{state} ({looked_at}), so this is the default server; set KUBECONFIG or pass --server"
-
-
-def base_url(url: str, where: str) -> str:
-    """`url` without trailing slash, query and fragment, its path prefix kept; HOST:PORT alone is http, as in kubectl.
-
-    Raises ConfigError naming `where`.
-    """
-    if _HOST_PORT.fullmatch(url):
-        url = f"http://{url}"
-    shown = url.rpartition("@")[2].partition("?")[0]  # what stands before an @ is a password
-    if not url.isprintable() or any(character in url for character in " \\"):
-        raise config_error(f"{where}: a URL can't hold blanks, backslashes or control characters; check {shown}")
-    try:
-        parts = urlsplit(url)
-        host, port_is_valid = parts.hostname, parts.port != 0
-    except ValueError:
-        raise config_error(f"{where}: {shown} isn't a valid URL; write it as https://HOST:PORT") from None
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise config_error(f"{where}: {shown} isn't an http:// or https:// URL; write it as https://HOST:PORT")
-    if "@" in parts.netloc:
-        raise config_error(f"{where}: the URL holds a user name; put it and the password into the kubeconfig's user")
-    if not host or not port_is_valid:
-        raise config_error(f"{where}: {shown} names no host or an impossible port; write it as https://HOST:PORT")
-    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
 def _trust(options: ConnectionOptions, cluster: Entry) -> tuple[Pem, bool]:

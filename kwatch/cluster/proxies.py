@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from urllib.parse import quote, unquote, urlsplit
 
+from kwatch.cluster import urls
 from kwatch.cluster.credentials import basic
 from kwatch.cluster.files import config_error
 
@@ -79,21 +80,15 @@ def _first(env: Mapping[str, str], *names: str) -> tuple[str, str]:
 
 def _checked(url: str, where: str) -> str:
     """`url` without path. Raises ConfigError naming `where`; no error shows what stands before an @."""
-    text = url.rpartition("@")[2].partition("?")[0]
-    if not url.isprintable() or any(character in url for character in " \\"):
-        raise config_error(f"{where}: a URL can't hold blanks, backslashes or control characters; check {text}")
+    text = urls.showable(url, where)
     scheme, _, rest = url.partition("://")
     if not rest or scheme.lower() not in _SCHEMES:
         raise config_error(f"{where}: {text} isn't an http://, https:// or socks5:// URL; {_EXAMPLE}")
     if "@" in rest and "@" not in re.split("[/?#]", rest, maxsplit=1)[0]:
         raise config_error(f"{where}: the password before @{text} holds a / ? or #; write %2F %3F or %23")
-    try:
-        parts = urlsplit(url)
-        host, port_is_valid = parts.hostname, parts.port != 0
-    except ValueError:
-        raise config_error(f"{where}: {text} isn't a valid URL; {_EXAMPLE}") from None
-    if not host or not port_is_valid:
-        raise config_error(f"{where}: {text} names no host or an impossible port; {_EXAMPLE}")
+    parts, has_host = urls.split(url, where, _EXAMPLE)
+    if not has_host:
+        raise urls.no_host(text, where, _EXAMPLE)
     if parts.scheme in SOCKS and find_spec("socks") is None:
         raise config_error(f"{where}: {text} is a SOCKS proxy, which needs PySocks; pip install 'kwatch-cli[socks]'")
     proxy = f"{parts.scheme}://{parts.netloc}"

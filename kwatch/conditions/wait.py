@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kwatch.conditions.dependents import Dependents, queries_behind
-from kwatch.conditions.predicates import Condition
+from kwatch.conditions.predicates import Condition, parse_condition
 from kwatch.conditions.verdict import Culprit, Moment, Outcome, Subject, Verdict
 from kwatch.errors import UsageError
 from kwatch.model import Change, Key, Query, Row, Signal, Synced
+from kwatch.protocol.forms import Form, FullForm, ObjectForm
 from kwatch.store import older
 
 SELECTORS_EACH = 4
@@ -43,6 +44,23 @@ class Plan:
         if len(self.all_of) > 1 and self.ends_objects:
             raise UsageError("an object can't be deleted and anything else at once; use --for-any for one of them")
 
+    @classmethod
+    def of(
+        cls,
+        all_of: Iterable[str],
+        any_of: Iterable[str] = (),
+        fail_on: Iterable[str] = (),
+        *,
+        fail_fast: bool = True,
+        count: int | None = None,
+    ) -> Plan:
+        """What these texts ask for, each as `parse_condition` reads it. Raises UsageError."""
+
+        def parsed(texts: Iterable[str]) -> tuple[Condition, ...]:
+            return tuple(parse_condition(text, fail_fast=fail_fast) for text in texts)
+
+        return cls(parsed(all_of), parsed(any_of), parsed(fail_on), count)
+
     @property
     def ends_objects(self) -> bool:
         """Whether it waits for nothing but the end of the objects that there are at its start."""
@@ -52,6 +70,18 @@ class Plan:
     def conditions(self) -> tuple[Condition, ...]:
         """All of them."""
         return (*self.all_of, *self.any_of, *self.fail_on)
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether one of them looks at what the server prints of an object."""
+        return any(condition.needs_row for condition in self.conditions)
+
+    def form(self, query: Query, *, is_target: bool) -> Form:
+        """How the objects of `query` have to come, be they waited for or what stands behind those.
+
+        Whole, and Secrets as they are: they are compared, and never shown.
+        """
+        return FullForm(query.resource, secrets=True) if is_target and self.needs_rows else ObjectForm(secrets=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,23 +174,15 @@ class Connection:
                 self._subject = _common_name(secured)
                 return
             except OSError as error:
-                interest = _wants(error)
-                if not interest:
-                    raise Gone from error
-                self._wait(interest, None)
+                self._wait_after(error, 0)
 
     def _receive(self) -> bytes:
         """The next bytes; b"" at the end of the stream."""
         while True:
             try:
                 return self._sock.recv(65536)
-            except (BlockingIOError, InterruptedError):
-                self._wait(_READ, None)
             except OSError as error:
-                interest = _wants(error)
-                if not interest:
-                    raise Gone from error
-                self._wait(interest, None)
+                self._wait_after(error, _READ)
 
     def send(self, data: bytes) -> None:
         """Send it all; waits while the client doesn't read."""
@@ -200,13 +192,15 @@ class Connection:
                 raise Gone
             try:
                 view = view[self._sock.send(view) :]
-            except (BlockingIOError, InterruptedError):
-                self._wait(_WRITE, None)
             except OSError as error:
-                interest = _wants(error)
-                if not interest:
-                    raise Gone from error
-                self._wait(interest, None)
+                self._wait_after(error, _WRITE)
+
+    def _wait_after(self, error: OSError, interest: int) -> None:
+        """Wait until what failed so may go on: for `interest`, or what TLS wants. Gone where it can't go on."""
+        wanted = interest if isinstance(error, (BlockingIOError, InterruptedError)) else _wants(error)
+        if not wanted:
+            raise Gone from error
+        self._wait(wanted, None)
 
     # -------------------------------------------------------------- requests
 

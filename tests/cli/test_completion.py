@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import is_running, variables
+from customs import crd
+from kubectl import needs_kubectl
+from polling import eventually
 from scripted import ScriptedServer
 from shells import on_path
 
@@ -62,21 +63,9 @@ def home(tmp_path: Path) -> Path:
 def server() -> Iterator[str]:
     """An API server with objects, one custom type among their types."""
     with playing("quiet") as playing_server:
-        names = {"plural": "gadgets", "singular": "gadget", "kind": "Gadget"}
-        column = {"name": "Power Level", "type": "string", "jsonPath": ".spec.power"}
-        schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-        version = {"name": "v1", "served": True, "storage": True, "schema": schema}
-        version["additionalPrinterColumns"] = [column]
-        definition = {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": "gadgets.example.com"},
-            "spec": {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]},
-        }
-        url = f"{playing_server.url}/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        body = json.dumps(definition).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"})):
-            yield playing_server.url
+        power = {"name": "Power Level", "type": "string", "jsonPath": ".spec.power"}
+        playing_server.cluster.create("customresourcedefinitions", crd("gadgets", "Gadget", columns=[power]))
+        yield playing_server.url
 
 
 @pytest.mark.parametrize(
@@ -280,10 +269,7 @@ def test_a_credential_plugin_may_neither_ask_nor_linger(tmp_path: Path) -> None:
     stdout, stderr, code, _ = run("__complete", "pods", "", home=tmp_path, KUBECONFIG=str(tmp_path / "config"))
     assert (stdout, stderr, code) == (":4\n", "", 0)
     pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 10
-    while is_running(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not is_running(pid)
+    eventually(lambda: not is_running(pid))
 
 
 LOADED = """
@@ -321,7 +307,7 @@ def test_types_come_in_less_than_150_ms_of_processor_time(home: Path) -> None:
     assert taken < 0.15 or taken < 6 * python, "the second is for machines on which Python alone takes long"
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl on PATH")
+@needs_kubectl
 def test_kubectl_completes_its_plugin_with_the_same_answers(home: Path) -> None:
     environment = on_path(variables(home))
     for typed in (["widg"], ["pods", "--output=nd"], ["pods", "--kubeconfig", ""], [""]):

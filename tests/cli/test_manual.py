@@ -62,4 +62,4 @@ def test_mandoc_has_nothing_to_say_but_that_no_date_is_stamped(page: Path) -> No
 @pytest.mark.parametrize("name", ["kwatch.bash", "_kwatch", "kwatch.fish"])
 def test_the_folder_of_completions_has_what_the_command_prints(name: str) -> None:
     printed = Path(kwatch.__file__).parent / "cli" / "completion" / name
-    assert (MAN.parent / "completions" / name).read_bytes() == printed.read_bytes(), "run `make man`"
+    assert (MAN.parent / "completions" / name).read_bytes() == printed.read_bytes(), "its files are links there"

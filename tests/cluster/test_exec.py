@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from cluster.kubeconfigs import CANARY, Place, checked, kubeconfig, pem
 from command import is_running
+from polling import eventually
 
 from kwatch.cluster.exec import MAX_OUTPUT, ExecCredentials, plugin
 from kwatch.cluster.kubefile import Entry
@@ -103,13 +104,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # What it gives
@@ -408,7 +402,7 @@ time.sleep(1000)"""
     assert checked(caught.value).endswith(text)
     itself, child = (login.folder / "pids").read_text().split()
     assert not Path(f"/proc/{itself}").exists()  # not a zombie either
-    until(lambda: not is_running(int(child)))
+    eventually(lambda: not is_running(int(child)))
 
 
 def test_closing_ends_a_run_at_once(login: Login) -> None:
@@ -423,7 +417,7 @@ def test_closing_ends_a_run_at_once(login: Login) -> None:
 
     thread = threading.Thread(target=read)
     thread.start()
-    until(lambda: login.runs == 1)
+    eventually(lambda: login.runs == 1)
     started = time.monotonic()
     credentials.close()
     thread.join()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster.kubeconfigs import Place, kubeconfig
+from kubectl import kubectl, needs_kubectl
 from scripted import Peer, ScriptedServer, answer
 
 from kwatch.transport import Transport
@@ -106,7 +103,7 @@ def test_each_group_and_each_extra_is_a_line_of_its_own(place: Place) -> None:
         assert b"X-A: 1\r\nX-A: 2\r\n" in server.requests[-1]
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl isn't installed")
+@needs_kubectl
 @pytest.mark.parametrize(
     "flags",
     [
@@ -126,16 +123,11 @@ def test_kubectl_sends_the_same(flags: list[str], place: Place) -> None:
     }
     with ScriptedServer(served) as server:
         config = place.default(kubeconfig({"server": server.url}, JOE))
-        run_kubectl(config, place.home, "get", "--raw", "/version", *flags)
+        run = kubectl(place.home, "get", "--raw", "/version", *flags, kubeconfig=str(config))
+        assert json.loads(run.stdout) == {"kind": "Status"}, run.stderr
         by_kubectl = sent(server.requests)
         transport = Transport(place.resolve(**asked))
         transport.get("/version", "application/json")
         transport.close()
         assert by_kubectl
         assert sent(server.requests) == by_kubectl
-
-
-def run_kubectl(config: Path, home: Path, *arguments: str) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": str(config)}
-    run = subprocess.run(["kubectl", *arguments], env=environment, capture_output=True, text=True, timeout=20)
-    assert json.loads(run.stdout) == {"kind": "Status"}, run.stderr

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster.kubeconfigs import Place, b64, kubeconfig, pem
+from kubectl import kubectl, needs_kubectl
 from scripted import Peer, ScriptedServer
 from scripted import answer as scripted_answer
 
@@ -19,7 +19,7 @@ from kwatch.cluster.kubeconfig import DEFAULT_SERVER, Connection
 from kwatch.errors import ConfigError
 from kwatch.transport import Transport
 
-pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl isn't installed")
+pytestmark = needs_kubectl
 
 CERTIFICATE, KEY = pem("CERTIFICATE"), pem("EC PRIVATE KEY")
 AGREED: dict[str, list[str]] = {
@@ -105,10 +105,9 @@ REFUSED = {
 }
 
 
-def kubectl(place: Place, listed: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(place.home), "KUBECONFIG": listed}
-    command = ["kubectl", "config", "view", "--minify", "--flatten", "--raw", "-o", "json", *flags]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
+def viewed(place: Place, listed: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    arguments = ("config", "view", "--minify", "--flatten", "--raw", "-o", "json", *flags)
+    return kubectl(place.home, *arguments, kubeconfig=listed)
 
 
 def as_kubectl_shows(connection: Connection) -> dict[str, Any]:
@@ -165,7 +164,7 @@ def test_kwatch_connects_as_kubectl_would(place: Place, case: str) -> None:
     place.write("certs/token", "from-a-file")
     files = [str(place.write(f"{number}.yaml", content)) for number, content in enumerate(AGREED[case])]
     listed = os.pathsep.join([*files, str(place.home / "missing")])
-    answer = kubectl(place, listed)
+    answer = viewed(place, listed)
     assert answer.returncode == 0, answer.stderr
     assert as_kubectl_shows(place.resolve({"KUBECONFIG": listed})) == from_kubectl(answer.stdout)
 
@@ -173,7 +172,7 @@ def test_kwatch_connects_as_kubectl_would(place: Place, case: str) -> None:
 @pytest.mark.parametrize("case", REFUSED)
 def test_kwatch_refuses_what_kubectl_refuses(place: Place, case: str) -> None:
     listed = str(place.write("config", REFUSED[case]))
-    assert kubectl(place, listed).returncode != 0
+    assert viewed(place, listed).returncode != 0
     with pytest.raises(ConfigError):
         place.resolve({"KUBECONFIG": listed})
 
@@ -181,7 +180,7 @@ def test_kwatch_refuses_what_kubectl_refuses(place: Place, case: str) -> None:
 def test_the_context_flag_means_the_same(place: Place) -> None:
     contexts = [{"name": "dev"}, {"name": "web", "context": {"cluster": "c", "user": "u", "namespace": "web"}}]
     listed = str(place.write("config", kubeconfig(user={"token": "t"}, contexts=contexts)))
-    answer = kubectl(place, listed, "--context", "web")
+    answer = viewed(place, listed, "--context", "web")
     assert as_kubectl_shows(place.resolve({"KUBECONFIG": listed}, context="web")) == from_kubectl(answer.stdout)
 
 
@@ -195,7 +194,7 @@ def test_paths_are_relative_to_their_own_file(place: Place) -> None:
     user = {"client-certificate": "pki/me.crt", "client-key": "../two/pki/me.key", "tokenFile": token}
     two = place.write("two/config", kubeconfig(user=user, clusters=[], contexts=[]))
     listed = os.pathsep.join([str(one), str(place.home / "missing"), "", str(two)])
-    answer = kubectl(place, listed)
+    answer = viewed(place, listed)
     assert answer.returncode == 0, answer.stderr
     assert as_kubectl_shows(place.resolve({"KUBECONFIG": listed})) == from_kubectl(answer.stdout)
 
@@ -204,7 +203,7 @@ def test_paths_are_relative_to_their_own_file(place: Place) -> None:
 def test_a_token_file_wins_over_an_inline_token(place: Place, inline: dict[str, str]) -> None:
     token = place.write("certs/token", "from-a-file")
     listed = str(place.write("config", kubeconfig(user={"tokenFile": str(token)} | inline)))
-    answer = kubectl(place, listed)
+    answer = viewed(place, listed)
     assert as_kubectl_shows(place.resolve({"KUBECONFIG": listed})) == from_kubectl(answer.stdout)
 
 
@@ -212,10 +211,10 @@ def test_the_kubeconfig_flag_stands_alone_and_its_file_is_required(place: Place)
     place.default(kubeconfig({"server": "https://home"}))
     listed = str(place.write("listed", kubeconfig({"server": "https://listed"})))
     asked = str(place.write("asked", kubeconfig({"server": "https://asked"}, {"token": "asked"})))
-    answer = kubectl(place, listed, "--kubeconfig", asked)
+    answer = viewed(place, listed, "--kubeconfig", asked)
     assert as_kubectl_shows(place.resolve({"KUBECONFIG": listed}, kubeconfig=asked)) == from_kubectl(answer.stdout)
     missing = str(place.home / "missing")
-    assert kubectl(place, listed, "--kubeconfig", missing).returncode != 0
+    assert viewed(place, listed, "--kubeconfig", missing).returncode != 0
     assert "can't be read: no such file" in place.failure({"KUBECONFIG": listed}, kubeconfig=missing)
 
 
@@ -223,13 +222,7 @@ def test_a_list_of_missing_files_is_an_empty_configuration(place: Place) -> None
     place.default(kubeconfig({"server": "https://home"}))
     missing = str(place.home / "missing")
     assert place.resolve({"KUBECONFIG": missing}).server == DEFAULT_SERVER
-    answer = subprocess.run(
-        ["kubectl", "get", "--raw", "/version", "--request-timeout", "1"],
-        env={"PATH": os.environ["PATH"], "HOME": str(place.home), "KUBECONFIG": missing},
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
+    answer = kubectl(place.home, "get", "--raw", "/version", "--request-timeout", "1", kubeconfig=missing)
     assert DEFAULT_SERVER.partition("//")[2] in answer.stderr
 
 
@@ -259,12 +252,7 @@ def test_flags_lead_to_the_same_server_as_the_same_user(flags: list[str], place:
         }
         listed = str(place.write("config", json.dumps(document)))
         flags = [two.url.partition("//")[2] if flag == "SCHEMELESS" else flag for flag in flags]
-        subprocess.run(
-            ["kubectl", "get", "--raw", "/version", *flags],
-            env={"PATH": os.environ["PATH"], "HOME": str(place.home), "KUBECONFIG": listed},
-            check=True,
-            timeout=20,
-        )
+        kubectl(place.home, "get", "--raw", "/version", *flags, kubeconfig=listed).check_returncode()
         by_kubectl = seen(servers)
         options = {
             flag.lstrip("-").replace("-", "_"): value for flag, value in zip(flags[::2], flags[1::2], strict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,6 @@ from command import Running
 
 from kwatch.export.state import contents
 from kwatch.sandbox import Cluster, Server
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(Cluster()) as server:
-        yield server
 
 
 def event(name: str, message: str, count: int = 1, **more: Any) -> dict[str, Any]:

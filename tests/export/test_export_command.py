@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,11 @@ from kwatch.sandbox import Cluster, Server
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def cluster() -> Cluster:
     cluster = Cluster(record=True)
     for name in ("a", "b", "c"):
         cluster.create("configmaps", {"metadata": {"name": name}})
-    with Server(cluster) as server:
-        yield server
+    return cluster
 
 
 def committed(state: Path) -> str:

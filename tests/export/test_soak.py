@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 from command import variables
+from polling import eventually
 
 from kwatch.errors import ConfigError
 from kwatch.export.state import contents
@@ -115,10 +116,7 @@ def committed(folder: Path) -> int:
 
 
 def wait_for(folder: Path, version: int) -> None:
-    deadline = time.monotonic() + SECONDS
-    while committed(folder) < version:
-        assert time.monotonic() < deadline, f"{committed(folder)} of {version}"
-        time.sleep(0.02)
+    eventually(lambda: committed(folder) >= version, f"{version} was never committed", seconds=SECONDS)
 
 
 def size(folder: Path) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sandbox.wire import Client, eventually
+from polling import eventually
+from sandbox.wire import Client
 
 from kwatch.sandbox import Cluster, Server
 
@@ -20,7 +21,7 @@ def server(cluster):
     with Server(cluster) as server:
         yield server
     own = ("sandbox-accept", "sandbox-connection")
-    eventually(lambda: not [thread for thread in threading.enumerate() if thread.name in own], patience=1)
+    eventually(lambda: not [thread for thread in threading.enumerate() if thread.name in own], seconds=1)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import time
 import zlib
 
 import pytest
-from sandbox.wire import eventually, pod
+from polling import eventually
+from sandbox.wire import pod
 
 from kwatch.sandbox import Fault
 

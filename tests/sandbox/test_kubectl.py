@@ -3,47 +3,43 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import threading
 import time
 
 import pytest
-from sandbox.wire import eventually
+from customs import crd
+from kubectl import environment, needs_kubectl
+from kubectl import kubectl as run_kubectl
+from polling import eventually
 
 from kwatch.sandbox import start_scenario
 
-pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl on PATH")
+pytestmark = needs_kubectl
 
 
 @pytest.fixture
 def kubectl(server, tmp_path):
-    """Run kubectl against the server, with a home and a cache of its own."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "KUBECONFIG": os.devnull,
-    }
+    """Run kubectl against the server; what it prints."""
 
-    def command(*arguments):
-        return ["kubectl", "-s", server.url, "--cache-dir", str(tmp_path / "cache"), *arguments]
-
-    def run(*arguments, manifest=None, expect=0):
-        done = subprocess.run(
-            command(*arguments),
-            env=environment,
-            input=None if manifest is None else json.dumps(manifest),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert done.returncode == expect, done.stdout + done.stderr
+    def run(*arguments, manifest=None):
+        stdin = None if manifest is None else json.dumps(manifest)
+        done = run_kubectl(tmp_path, "-s", server.url, *arguments, stdin=stdin)
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    run.environment = environment
-    run.command = command
+    return run
+
+
+@pytest.fixture
+def refused(server, tmp_path):
+    """Run kubectl against the server, which refuses; what it says."""
+
+    def run(*arguments):
+        done = run_kubectl(tmp_path, "-s", server.url, *arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
+
     return run
 
 
@@ -60,7 +56,7 @@ def columns_of(text):
     return text.split("\n")[0].split()
 
 
-def test_get(quiet, kubectl):
+def test_get(quiet, kubectl, refused):
     assert columns_of(kubectl("get", "pods", "-A")) == ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "AGE"]
     assert "kube-proxy" in kubectl(
         "get", "pods", "-A", "-l", "app=kube-proxy", "--field-selector", "status.phase=Running"
@@ -73,17 +69,7 @@ def test_get(quiet, kubectl):
     assert "SuccessfulCreate" in kubectl("get", "events", "-A")
     assert "SuccessfulCreate" in kubectl("events", "-A")
     assert "Running" in kubectl("describe", "pods", "-n", "shop")
-    assert (
-        'deployments.apps "nosuch" not found'
-        in subprocess.run(
-            kubectl.command("get", "deploy", "nosuch"),
-            env=kubectl.environment,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        ).stderr
-    )
+    assert 'deployments.apps "nosuch" not found' in refused("get", "deploy", "nosuch")
 
 
 def test_discovery(kubectl):
@@ -156,25 +142,8 @@ def test_pods_are_run_and_deleted(quiet, kubectl):
 
 
 def test_a_custom_resource(cluster, kubectl):
-    definition = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "widgets.example.com"},
-        "spec": {
-            "group": "example.com",
-            "scope": "Namespaced",
-            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "shortNames": ["wd"]},
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object"}},
-                    "additionalPrinterColumns": [{"name": "Color", "type": "string", "jsonPath": ".spec.color"}],
-                }
-            ],
-        },
-    }
+    color = {"name": "Color", "type": "string", "jsonPath": ".spec.color"}
+    definition = crd("widgets", "Widget", names={"shortNames": ["wd"]}, columns=[color])
     kubectl("apply", "-f", "-", manifest=definition)
     kubectl("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=5s")
     widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"color": "red"}}
@@ -185,11 +154,11 @@ def test_a_custom_resource(cluster, kubectl):
 
 
 @pytest.mark.parametrize("output", [(), ("-o", "json"), ("--output-watch-events",)])
-def test_watch(cluster, server, kubectl, output):
+def test_watch(cluster, server, tmp_path, output):
     cluster.create("configmaps", {"metadata": {"name": "one"}})
     process = subprocess.Popen(
-        kubectl.command("get", "cm", "-w", *output),
-        env=kubectl.environment,
+        ["kubectl", "-s", server.url, "get", "cm", "-w", *output],
+        env=environment(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -210,16 +179,8 @@ def test_watch(cluster, server, kubectl, output):
     eventually(lambda: server.watches == 0)
 
 
-def test_errors_are_worded_as_a_clusters(server, kubectl):
+def test_errors_are_worded_as_a_clusters(server, refused):
     server.forbid("list", "secrets")
     started = time.monotonic()
-    done = subprocess.run(
-        kubectl.command("get", "secrets"),
-        env=kubectl.environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert 'secrets is forbidden: User "reader" cannot list resource "secrets"' in done.stderr
+    assert 'secrets is forbidden: User "reader" cannot list resource "secrets"' in refused("get", "secrets")
     assert time.monotonic() - started < 10

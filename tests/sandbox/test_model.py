@@ -11,7 +11,8 @@ import random
 import threading
 
 import pytest
-from sandbox.wire import Client, eventually, pod
+from polling import eventually
+from sandbox.wire import Client, pod
 
 from kwatch.sandbox import ApiError, Fault, Server
 from kwatch.sandbox.cluster import Cluster
@@ -132,5 +133,5 @@ def test_whatever_the_faults_the_state_is_reached(seed):
                 for item in cluster.list("pods")
             }
 
-        eventually(same, patience=10)
+        eventually(same, seconds=10)
         client.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sandbox.wire import eventually, pod
+from polling import eventually
+from sandbox.wire import pod
 
 from kwatch.sandbox import SCENARIOS, ApiError, Cluster, run_scenario, start_scenario
 from kwatch.sandbox.controlplane import ControlPlane
@@ -83,7 +84,7 @@ def test_rollout_goes_through_the_stages_of_a_real_one(cluster, play):
     play("rollout", pace=FAST)
     web = {"label_selector": "app=web"}
     first = {item["metadata"]["name"] for item in cluster.list("replicasets", **web)}
-    eventually(lambda: len({item["metadata"]["name"] for item in cluster.list("replicasets", **web)} - first) >= 2, 20)
+    eventually(lambda: len({item["metadata"]["name"] for item in cluster.list("replicasets", **web)} - first) >= 2)
     deployment = cluster.get("deployments", "default", "web")
     assert int(deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"]) >= 3
     stages = {}
@@ -104,16 +105,16 @@ def test_rollout_goes_through_the_stages_of_a_real_one(cluster, play):
     assert reasons(cluster) >= {"Scheduled", "Pulled", "Created", "Started", "Killing", "ScalingReplicaSet"}
 
 
+def roll_out(cluster, plane, kind, name, image):
+    template = {"spec": {"containers": [{"name": name, "image": image}]}}
+    cluster.patch(kind, "default", name, {"spec": {"template": template}})
+    plane.settle()
+
+
 def test_a_rollout_keeps_enough_pods_available_and_never_has_too_many(cluster, plane):
     cluster.create("deployments", workload("web", "nginx:1", replicas=4))
     plane.settle()
-    cluster.patch(
-        "deployments",
-        "default",
-        "web",
-        {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "nginx:2"}]}}}},
-    )
-    plane.settle()
+    roll_out(cluster, plane, "deployments", "web", "nginx:2")
     statuses = [item["status"] for _, item in cluster.history("deployments") if item["status"].get("availableReplicas")]
     after = statuses[next(i for i, status in enumerate(statuses) if status["availableReplicas"] == 4) :]
     assert min(status["availableReplicas"] for status in after) >= 3
@@ -138,13 +139,7 @@ def test_a_rollout_keeps_enough_pods_available_and_never_has_too_many(cluster, p
 def test_recreate_has_no_two_generations_at_once(cluster, plane):
     cluster.create("deployments", workload("web", "nginx:1", replicas=2, strategy={"type": "Recreate"}))
     plane.settle()
-    cluster.patch(
-        "deployments",
-        "default",
-        "web",
-        {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "nginx:2"}]}}}},
-    )
-    plane.settle()
+    roll_out(cluster, plane, "deployments", "web", "nginx:2")
     alive = {}
     for kind, item in cluster.history("pods"):
         alive[item["metadata"]["name"]] = item["metadata"]["labels"]["pod-template-hash"]
@@ -157,9 +152,7 @@ def test_recreate_has_no_two_generations_at_once(cluster, plane):
 def test_old_replica_sets_are_kept_up_to_the_limit(cluster, plane):
     cluster.create("deployments", workload("web", "nginx:0", replicas=1, revisionHistoryLimit=2))
     for number in range(5):
-        containers = [{"name": "web", "image": f"nginx:{number}"}]
-        cluster.patch("deployments", "default", "web", {"spec": {"template": {"spec": {"containers": containers}}}})
-        plane.settle()
+        roll_out(cluster, plane, "deployments", "web", f"nginx:{number}")
     assert len(cluster.list("replicasets")) == 3
 
 
@@ -168,13 +161,7 @@ def test_a_stateful_set_starts_in_order_and_rolls_from_the_last(cluster, plane):
     plane.settle()
     created = [item["metadata"]["name"] for kind, item in cluster.history("pods") if kind == "ADDED"]
     assert created == ["db-0", "db-1", "db-2"]
-    cluster.patch(
-        "statefulsets",
-        "default",
-        "db",
-        {"spec": {"template": {"spec": {"containers": [{"name": "db", "image": "pg:2"}]}}}},
-    )
-    plane.settle()
+    roll_out(cluster, plane, "statefulsets", "db", "pg:2")
     deleted = [item["metadata"]["name"] for kind, item in cluster.history("pods") if kind == "DELETED"]
     assert deleted == ["db-2", "db-1", "db-0"]
     status = cluster.get("statefulsets", "default", "db")["status"]
@@ -189,13 +176,7 @@ def test_a_daemon_set_has_a_pod_on_every_node(cluster, plane):
     cluster.create("daemonsets", workload("agent", "agent:1"))
     plane.settle()
     assert sorted(item["spec"]["nodeName"] for item in cluster.list("pods")) == ["node-0", "node-1", "node-2"]
-    cluster.patch(
-        "daemonsets",
-        "default",
-        "agent",
-        {"spec": {"template": {"spec": {"containers": [{"name": "agent", "image": "agent:2"}]}}}},
-    )
-    plane.settle()
+    roll_out(cluster, plane, "daemonsets", "agent", "agent:2")
     status = cluster.get("daemonsets", "default", "agent")["status"]
     assert (status["desiredNumberScheduled"], status["numberReady"], status["updatedNumberScheduled"]) == (3, 3, 3)
 
@@ -219,8 +200,8 @@ def test_a_crashing_and_an_unknown_image_are_played(cluster, play):
         return {container_state(item).get("waiting", {}).get("reason") for item in cluster.list("pods")}
 
     seen = set()
-    eventually(lambda: seen.update(waiting()) or {"CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff"} <= seen, 10)
-    eventually(lambda: any(event["reason"] == "BackOff" and event["count"] > 1 for event in cluster.list("events")), 10)
+    eventually(lambda: seen.update(waiting()) or {"CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff"} <= seen)
+    eventually(lambda: any(event["reason"] == "BackOff" and event["count"] > 1 for event in cluster.list("events")))
 
 
 def test_restarts_are_counted_and_the_last_state_kept(cluster, play):
@@ -230,7 +211,7 @@ def test_restarts_are_counted_and_the_last_state_kept(cluster, play):
         statuses = [s for item in cluster.list("pods") for s in item["status"].get("containerStatuses", [])]
         return [s for s in statuses if s["restartCount"] >= 2 and s["lastState"].get("terminated")]
 
-    (status, *_) = eventually(restarted, 10)
+    (status, *_) = eventually(restarted)
     assert status["lastState"]["terminated"]["reason"] == "Error"
 
 
@@ -238,7 +219,7 @@ def test_churn_changes_as_many_objects_at_the_rate(cluster, play):
     play("churn", objects=40, rate=400.0)
     assert len(cluster.list("pods")) == 40
     before = cluster.resource_version
-    eventually(lambda: cluster.resource_version > before + 200)
+    eventually(lambda: cluster.resource_version > before + 200, seconds=5)
     assert {kind for kind, _ in cluster.history("pods")} == {"ADDED", "MODIFIED", "DELETED"}
     assert 35 <= len(cluster.list("pods")) <= 40
 

@@ -11,7 +11,8 @@ import threading
 import time
 
 import pytest
-from sandbox.wire import Client, eventually, pod
+from polling import eventually
+from sandbox.wire import Client, pod
 
 from kwatch.sandbox import Cluster, Fault, Server
 

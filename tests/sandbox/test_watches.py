@@ -7,7 +7,8 @@ import threading
 import time
 
 import pytest
-from sandbox.wire import TABLE, Client, eventually, pod
+from polling import eventually
+from sandbox.wire import TABLE, Client, pod
 
 from kwatch.sandbox import Cluster, Server
 
@@ -211,7 +212,7 @@ def test_a_client_that_leaves_frees_its_thread_at_once(cluster, server, client):
     eventually(lambda: server.watches == 5)
     for answer in answers:
         answer.close()
-    eventually(lambda: (server.watches, server.connections) == (0, 0), patience=1)
+    eventually(lambda: (server.watches, server.connections) == (0, 0), seconds=1)
 
 
 def test_many_events_arrive_in_order_without_loss(cluster, client):

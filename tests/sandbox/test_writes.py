@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from customs import crd
 from sandbox.wire import pod
 
 from kwatch.sandbox import ApiError, Cluster
@@ -285,17 +286,7 @@ def test_names_are_decoded_segment_by_segment(cluster, client, name):
 
 
 def test_a_definition_created_through_the_api_is_served_at_once(cluster, client):
-    definition = {
-        "kind": "CustomResourceDefinition",
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "metadata": {"name": "widgets.example.com"},
-        "spec": {
-            "group": "example.com",
-            "scope": "Cluster",
-            "names": {"plural": "widgets", "kind": "Widget", "shortNames": ["wd"]},
-            "versions": [{"name": "v1", "served": True, "storage": True, "subresources": {"status": {}}}],
-        },
-    }
+    definition = crd("widgets", "Widget", scope="Cluster", names={"shortNames": ["wd"]}, subresources={"status": {}})
     assert client.get("/apis/example.com/v1/widgets").body == b"404 page not found\n"
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     created = client.request(path, "POST", body=definition).json

@@ -10,23 +10,12 @@ from urllib.parse import urlsplit
 
 DATA = pathlib.Path(__file__).parents[1] / "data" / "wire"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
-PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
-PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 PATIENCE = 5.0
 
 
 def recording(case):
     """A recorded case: request, accept, status, headers, body, chunks, end."""
     return json.loads((DATA / f"{case}.json").read_text())
-
-
-def eventually(condition, patience=PATIENCE):
-    """Poll until the condition is true and return what it returned."""
-    deadline = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-    return found
 
 
 class Answer:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from command import SECONDS, variables
+from kubectl import kubectl as run_kubectl
+from kubectl import needs_kubectl
 
 from kwatch.app import run_wait
 from kwatch.cli.commands.wait import wait
@@ -19,7 +18,7 @@ from kwatch.model import Environment
 from kwatch.sandbox import Cluster, Server
 from kwatch.sandbox.population import workload
 
-pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on PATH")
+pytestmark = needs_kubectl
 
 
 class Answer(NamedTuple):
@@ -43,14 +42,7 @@ def server() -> Iterator[Server]:
 
 
 def kubectl(server: Server, home: Path, *arguments: str) -> Answer:
-    run = subprocess.run(
-        ["kubectl", "-s", server.url, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        env=variables(home),
-        check=False,
-    )
+    run = run_kubectl(home, "-s", server.url, *arguments)
     return Answer(run.returncode, run.stdout, run.stderr)
 
 

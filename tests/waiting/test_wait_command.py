@@ -11,12 +11,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import Running, is_running, kwatch, variables
+from customs import crd
+from polling import eventually
 
 from kwatch.app import run_wait
 from kwatch.cli.commands.wait import wait as command
@@ -27,13 +28,6 @@ from kwatch.sandbox.controlplane import ControlPlane
 from kwatch.sandbox.population import add_nodes, workload
 
 PATIENCE = 20.0
-
-
-def eventually(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
 
 
 def create_pod(cluster: Cluster, name: str, ready: str = "False", **labels: str) -> None:
@@ -463,25 +457,12 @@ def test_a_disconnect_changes_nothing_but_a_notice(cluster: Cluster, server: Ser
         assert "resuming" in running.stderr
 
 
-CRD = {
-    "metadata": {"name": "widgets.example.com"},
-    "spec": {
-        "group": "example.com",
-        "scope": "Namespaced",
-        "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
-        "versions": [
-            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
-        ],
-    },
-}
-
-
 def test_a_type_with_a_group_that_isnt_served_yet_is_waited_for(
     cluster: Cluster, server: Server, tmp_path: Path
 ) -> None:
     with Running(wait(server, "widgets.example.com/one", "--for", "create"), tmp_path) as running:
         running.until(lambda: "waiting for it" in running.stderr)
-        cluster.create("customresourcedefinitions", CRD)
+        cluster.create("customresourcedefinitions", crd("widgets", "Widget"))
         cluster.create("widgets.example.com", {"metadata": {"name": "one"}})
         assert running.process.wait(PATIENCE) == 0
         assert running.stdout == "widget.example.com/one condition met\n"

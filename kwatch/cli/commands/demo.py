@@ -6,21 +6,7 @@ from typing import Any
 
 import click
 
-from kwatch.cli.options import (
-    COMMAND_CONTEXT,
-    ENDING,
-    EXPORT,
-    FILTERS,
-    HEALTH,
-    NOTICES,
-    OUTPUT,
-    SELECTION,
-    TYPES,
-    UNTIL,
-    options_of,
-    scenario,
-    to_options,
-)
+from kwatch.cli.options import COMMAND_CONTEXT, NOTICES, WATCH, options_of, scenario, to_options
 from kwatch.cli.process import environment
 from kwatch.cli.spelling import Command
 
@@ -29,7 +15,7 @@ from kwatch.cli.spelling import Command
 @click.argument("type", default="pods")
 @click.argument("names", nargs=-1)
 @scenario("rollout")
-@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, EXPORT, HEALTH, NOTICES)
+@options_of(WATCH, NOTICES)
 def demo(scenario: str, **options: Any) -> int:
     """Watch an API server inside this process: no cluster needed.
 

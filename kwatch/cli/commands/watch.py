@@ -6,22 +6,7 @@ from typing import Any
 
 import click
 
-from kwatch.cli.options import (
-    COMMAND_CONTEXT,
-    CONNECTION,
-    ENDING,
-    EXPORT,
-    FILTERS,
-    HEALTH,
-    KUBECTL,
-    NOTICES,
-    OUTPUT,
-    SELECTION,
-    TYPES,
-    UNTIL,
-    options_of,
-    to_options,
-)
+from kwatch.cli.options import COMMAND_CONTEXT, CONNECTION, KUBECTL, NOTICES, WATCH, options_of, to_options
 from kwatch.cli.process import environment
 from kwatch.cli.spelling import Command
 
@@ -29,7 +14,7 @@ from kwatch.cli.spelling import Command
 @click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @click.argument("type")
 @click.argument("names", nargs=-1)
-@options_of(SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, EXPORT, HEALTH, CONNECTION, NOTICES, KUBECTL)
+@options_of(WATCH, CONNECTION, NOTICES, KUBECTL)
 def watch(**options: Any) -> int:
     """Watch objects of TYPE: all of a namespace, or the NAMES given.
 

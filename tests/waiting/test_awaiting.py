@@ -8,38 +8,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import variables
+from polling import eventually
 from scripted import ScriptedServer
 
 import kwatch
 from kwatch.sandbox import Cluster, Fault, Server
 from kwatch.sandbox.play import playing
 
+pytestmark = pytest.mark.usefixtures("at_home")
+
 SECONDS = 20.0
-
-
-@pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("KUBECONFIG", "KUBECACHEDIR", "KUBERNETES_SERVICE_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("kwatch.retry.BASE", 0.01)
-
-
-@pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 def thing(name: str, data: str, **labels: str) -> dict[str, Any]:
@@ -58,9 +41,7 @@ def test_what_is_not_there_yet_is_waited_for_whatever_breaks(cluster: Cluster, s
     server.script(Fault("watch", cut=0), Fault("watch", expire=True), Fault("watch", status=500))
 
     def later() -> None:
-        deadline = time.monotonic() + SECONDS
-        while (server.pending_faults() or not said) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(lambda: said and not server.pending_faults())
         cluster.create("configmaps", thing("a", "begun", app="x"))
         cluster.create("configmaps", thing("b", "done", app="x"))
         cluster.patch("configmaps", "default", "a", {"data": {"phase": "done"}})

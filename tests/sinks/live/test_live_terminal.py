@@ -14,12 +14,13 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyte
 import pytest
 from command import SECONDS, is_running, variables
+from polling import eventually
 
 from kwatch.sandbox import Cluster, Fault, Server
 from kwatch.sandbox.population import add_nodes
@@ -38,12 +39,6 @@ def cluster() -> Cluster:
     for index in range(3):
         cluster.create("pods", pod(f"web-{index}"))
     return cluster
-
-
-@pytest.fixture
-def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as server:
-        yield server
 
 
 class Shell:
@@ -190,10 +185,7 @@ def test_a_terminal_that_is_closed_ends_it(server: Server, tmp_path: Path) -> No
         running = shell.foreground()
         assert is_running(running)
         os.close(shell.master)
-        deadline = time.monotonic() + SECONDS
-        while is_running(running):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        eventually(lambda: not is_running(running))
 
 
 def test_a_terminal_that_doesn_t_read_holds_up_no_end(server: Server, cluster: Cluster, tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from polling import eventually
 from securing import identity, kubeconfig, plugin, runs, secured, server_context
 from watching import Impatient, changes, notices, watched
 
@@ -277,10 +277,3 @@ def test_a_pipe_is_not_read_again(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "token")
     now[0] = 1000.0
     assert credentials.authorization() == "Bearer once"
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
