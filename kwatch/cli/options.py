@@ -183,7 +183,7 @@ UNTIL = (
     click.option("--timeout", metavar="TIME", type=timeout,
                  help="End after TIME with exit code 124; 0 checks once, a negative one is none."),
 )  # fmt: skip
-WATCH = (*SELECTION, *FILTERS, *TYPES, *OUTPUT, *ENDING, *UNTIL, *EXPORT, *HEALTH)
+WATCH = (SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, EXPORT, HEALTH)
 """All that a watch takes, wherever its server is."""
 NOTICES = (
     click.option("-q", "--quiet", is_flag=True, help="No notices on stderr, only errors."),
