@@ -11,7 +11,7 @@ EVENTS ?= 1000000
 LIVES ?= 320
 STREAM ?= 50000
 PYTHONS ?= 3.10 3.11 3.12 3.13
-.PHONY: help demo test soak soak-export kills bench bench-quick bench-live floors man dist lint format clean
+.PHONY: help demo test soak soak-export kills bench bench-quick bench-live peers floors man dist lint format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,6 +45,9 @@ bench: $(MEASURED)/.kwatch  ## what kwatch costs, beside kubectl, the Python cli
 
 bench-quick: $(MEASURED)/.kwatch  ## the same with a tenth of the events, one run each
 	$(MEASURED)/bin/python tests/bench --quick
+
+peers: $(MEASURED)/.kwatch  ## what kwatch, kubectl and the Python client do when a watch breaks, in half a minute
+	$(MEASURED)/bin/python tests/bench/peers.py
 
 bench-live: $(VENV)/.dev  ## what the live table costs, beside kubectl
 	$(BIN)/python tests/bench/live.py

@@ -6,10 +6,11 @@ As kubectl prints: k8s.io/cli-runtime/pkg/printers/tableprinter.go and k8s.io/ap
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from kwatch.gotext import printed
 from kwatch.model import Column, Row
@@ -59,8 +60,7 @@ def flat(text: str) -> str:
     return text if text.isprintable() else inert(_LINE_BREAK.sub(" ", text))
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What of a row is to be printed: the server's columns (`wide`: all of them), then labels as columns of their own,
     then all labels in one."""
 
@@ -78,6 +78,7 @@ class Layout:
         self._indexes = shown(columns, wide=view.wide)
         place = age_index(columns)
         self._age = self._indexes.index(place) if place in self._indexes else -1
+        self._compared = tuple(index for index in self._indexes if index != place)
         named = (place for place, index in enumerate(self._indexes) if columns[index].format == "name")
         self.name_place = next(named, -1)
         self.headings = [heading(columns[index]) for index in self._indexes]
@@ -95,14 +96,9 @@ class Layout:
 
     def same(self, old: Row, new: Row) -> bool:
         """Whether both rows are printed alike, the age aside."""
-        cells = self._but_age
-        if old.columns != new.columns or cells(old) != cells(new):
+        if old.columns != new.columns or _differ(old.cells, new.cells, self._compared):
             return False
-        return self._label_cells(old.labels) == self._label_cells(new.labels)
-
-    def _but_age(self, row: Row) -> list[Any]:
-        cells, places = row.cells, enumerate(self._indexes)
-        return [cells[index] if index < len(cells) else None for place, index in places if place != self._age]
+        return old.labels == new.labels or self._label_cells(old.labels) == self._label_cells(new.labels)
 
     def _label_cells(self, labels: Mapping[str, str]) -> list[str]:
         found = [cell(labels.get(key, "")) for key in self._view.label_columns]
@@ -111,10 +107,28 @@ class Layout:
         return found
 
 
+def _differ(old: Sequence[Any], new: Sequence[Any], indexes: Sequence[int]) -> bool:
+    """Whether the cells at these indexes do; a cell that isn't there is as good as None."""
+    if old == new:
+        return False
+    size = min(len(old), len(new))
+    for index in indexes:
+        if index < size and old[index] != new[index]:
+            return True
+        if index >= size and _at(old, index) != _at(new, index):
+            return True
+    return False
+
+
+def _at(cells: Sequence[Any], index: int) -> Any:
+    return cells[index] if index < len(cells) else None
+
+
 def visible(row: Row, indexes: Sequence[int]) -> list[str]:
     """The cells of `row` in the columns `indexes`; a row with too few is filled with blanks."""
-    cells = row.cells
-    return [cell(cells[index]) if index < len(cells) else "" for index in indexes]
+    cells, size = row.cells, len(row.cells)
+    values = [cells[index] if index < size else "" for index in indexes]
+    return [one if type(one) is str and one.isprintable() else cell(one) for one in values]
 
 
 def timestamp(now: datetime, *, utc: bool) -> str:
@@ -125,25 +139,32 @@ def timestamp(now: datetime, *, utc: bool) -> str:
 
 def age(created: str, now: datetime) -> str:
     """How long ago the RFC 3339 time `created` was, in kubectl's form; `<unknown>` where it isn't one."""
-    passed = seconds_since(created, now)
-    return human_duration(int(passed)) if passed is not None else "<unknown>"
+    then = _moment(created)
+    return human_duration(int((now - then).total_seconds())) if then else "<unknown>"
 
 
 def seconds_since(time: str, now: datetime) -> float | None:
     """The seconds from the RFC 3339 time `time` (in UTC, whole seconds or microseconds) until `now`; None where it
     isn't one."""
+    then = _moment(time)
+    return (now - then).total_seconds() if then else None
+
+
+@lru_cache(maxsize=4096)
+def _moment(time: str) -> datetime | None:
+    """The moment that an RFC 3339 time means, kept: an object's creation is asked for with each of its events."""
     try:
-        then = datetime.fromisoformat(time.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(time.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return (now - then).total_seconds() if then.tzinfo else None
+    return moment if moment.tzinfo else None
 
 
 def human_duration(seconds: int) -> str:
     """Seconds in kubectl's form: `3m42s`, `5h`, `12d`, two units at the most."""
     if seconds < -1:
         return "<invalid>"
-    first, second = next((first, second) for limit, first, second in _DURATIONS if seconds < limit)
+    _, first, second = _DURATIONS[bisect_right(_LIMITS, seconds)]
     head, rest = divmod(max(seconds, 0), _UNITS[first])
     tail = rest // _UNITS[second] if second else 0
     return f"{head}{first}{tail}{second}" if tail else f"{head}{first}"
@@ -166,15 +187,22 @@ def width(text: str) -> int:
     return max(wcswidth(text), 0)
 
 
-def grown(widths: Sequence[int], sizes: Sequence[int]) -> list[int]:
-    """The widths of columns that take cells of these sizes, too; none gets narrower."""
-    return [max(pair) for pair in zip(widths or [GAP] * len(sizes), sizes, strict=True)]
+def grown(widths: Sequence[int], lines: Sequence[Sequence[str]]) -> list[int]:
+    """The widths of columns that take the cells of these lines, too; none gets narrower."""
+    sizes = [map(len if "".join(line).isascii() else width, line) for line in lines]
+    return [max(column) for column in zip(widths or [GAP] * len(lines[0]), *sizes, strict=True)]
 
 
-def aligned(cells: Sequence[str], sizes: Sequence[int], widths: Sequence[int]) -> str:
-    """A line of cells that take `sizes` in columns of `widths`, nothing after the last one."""
-    padded = [cell + " " * (width - size + GAP) for cell, size, width in zip(cells, sizes, widths, strict=True)]
-    padded[-1] = cells[-1]
+def aligned(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    """The lines with their cells in columns of `widths`, nothing after the last one."""
+    pattern = "".join(f"%-{width + GAP}s" for width in widths[:-1]) + "%s\n"
+    return [pattern % tuple(line) if "".join(line).isascii() else _aligned(line, widths) for line in lines]
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    """The same of a line in which characters may be wide, or take no room at all."""
+    padded = [cell + " " * (room - width(cell) + GAP) for cell, room in zip(line, widths, strict=True)]
+    padded[-1] = line[-1]
     return "".join(padded) + "\n"
 
 
@@ -209,3 +237,4 @@ _DURATIONS = (
     (float("inf"), "y", ""),
 )
 """Up to so many seconds: this unit, and that one beside it (duration.HumanDuration)."""
+_LIMITS = [limit for limit, _, _ in _DURATIONS]

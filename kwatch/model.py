@@ -1,7 +1,7 @@
 """The words the layers speak to each other in: what is watched, what changed, what happened on the way.
 
-Nothing of a layer above. The types made once per event are NamedTuples (a frozen dataclass costs five times as much
-to make); all else is frozen dataclasses.
+Nothing of a layer above. Records are NamedTuples where a run makes many of them or loads them at its start: a frozen
+dataclass costs five times as much, to make and to define. Those with a secret, which `repr` hides, are dataclasses.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from kwatch.errors import MalformedFrame
 from kwatch.model import Query, Resource
 from kwatch.protocol.jsontext import changed_by_decoding, decode, decode_exactly, encode
 from kwatch.protocol.lines import MAX_LINE
-from kwatch.text import brief
+from kwatch.text import BRIEF, brief
 
 EVENTS = ("ADDED", "MODIFIED", "DELETED")
 _KINDS = {
@@ -130,7 +130,7 @@ class _File:
             return None
         try:
             return _record(line)
-        except (MalformedFrame, UnicodeDecodeError) as error:
+        except MalformedFrame as error:
             if told:
                 self._foreign += 1
                 if self._foreign == 1:
@@ -140,12 +140,11 @@ class _File:
 
 
 def _record(line: bytes) -> Record:
-    text = line.decode()
-    event = decode(text)
-    if changed_by_decoding(encode(event), text):
-        event = decode_exactly(text)
+    event = decode(line)
+    if changed_by_decoding(encode(event), line):
+        event = decode_exactly(line)
     if not isinstance(event, dict) or event.get("type") not in EVENTS or not _is_object(event.get("object")):
-        raise MalformedFrame(f"not of the form of kwatch -o ndjson: {brief(text)}")
+        raise MalformedFrame(f"not of the form of kwatch -o ndjson: {brief(line[:BRIEF].decode(errors='replace'))}")
     synthetic, cluster = event.get("synthetic") is True, str(event.get("cluster") or "")
     return Record(event["type"], event["object"], cluster, synthetic, parse_time(event.get("time")))
 

@@ -6,7 +6,7 @@ minutes without a fault.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 BASE = 0.8
 FACTOR = 2.0
@@ -15,8 +15,7 @@ RESET_AFTER = 120.0
 RETRY_AFTER_CAP = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(NamedTuple):
     """Where in the schedule a watch is: `faults` so far, the last at `last` (seconds of a monotonic clock)."""
 
     faults: int = 0
@@ -30,7 +29,7 @@ class Backoff:
         """Seconds to wait for a fault at `now`, and the schedule from then on. `chance` in [0, 1) is the jitter."""
         base = min(BASE * FACTOR ** min(self.faults, 16), CAP)
         delay = base * (1 + chance)
-        return delay, replace(self, faults=self.faults + 1, last=now + delay)
+        return delay, self._replace(faults=self.faults + 1, last=now + delay)
 
 
 def retry_after(seconds: float) -> float:

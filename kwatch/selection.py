@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from kwatch.cluster.cache import Cache
 from kwatch.cluster.catalog import Catalog, resolve_types
@@ -23,8 +22,7 @@ ASK_SECONDS = (0.1, 1.0)
 _Found = TypeVar("_Found")
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The words as they are typed: `type` may be `po,deploy` or `deploy/web`; no namespace is the connection's."""
 
     type: str

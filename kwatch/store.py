@@ -11,23 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from kwatch.model import Change, Checkpoint, Key
-from kwatch.protocol.forms import Form, Item
-
-
-class Entry(NamedTuple):
-    """The last known life of an object, its state as the form packs it."""
-
-    uid: str
-    version: str
-    packed: Any
-
-
-class Known(NamedTuple):
-    """The last known life of an object, its state as it was handed on."""
-
-    uid: str
-    version: str
-    state: Any
+from kwatch.protocol.forms import Form, Item, Known
 
 
 class Kept(NamedTuple):
@@ -59,15 +43,18 @@ class Store:
     def __init__(self, form: Form, known: Mapping[Key, Known] = MappingProxyType({})) -> None:
         """`known` was handed on by an earlier watch."""
         self._form = form
-        self._entries = {key: Entry(uid, version, form.pack(state)) for key, (uid, version, state) in known.items()}
+        self._packed: dict[str, dict[str, Any]] = {}
+        """By namespace, then by name: a tuple for each object would take as much as a third of its row."""
         self._unseen: set[Key] = set()
+        for key, (uid, version, state) in known.items():
+            self._keep(key, uid, version, state)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return sum(map(len, self._packed.values()))
 
     def begin_list(self) -> None:
         """A list starts from its first page: whatever it will not mention is gone."""
-        self._unseen = set(self._entries)
+        self._unseen = {(namespace, name) for namespace, names in self._packed.items() for name in names}
 
     def listed(self, items: Iterable[Item], *, initial: bool) -> list[Change]:
         """A page of that list came: what in it is new or different."""
@@ -76,49 +63,73 @@ class Store:
     def end_list(self, *, initial: bool) -> list[Change]:
         """The list is complete: DELETED, with its last state, for all it did not mention."""
         gone, self._unseen = self._unseen, set()
-        return [self._vanished(key, initial) for key in sorted(gone)]
+        return [self._vanished(key, self._get(key), initial) for key in sorted(gone)]
 
     def observe(self, kind: str, item: Item, seen: str) -> list[Change]:
         """A watch event came; all up to the version `seen` came before. Replays give nothing (fault 20)."""
-        entry = self._entries.get(item.key)
+        known = self._find(item.key)
         if kind == "DELETED":
-            return self._deleted(entry, item, seen)
-        if entry is None:
-            return [] if _replayed(item, seen) else [self._put(Change("ADDED", *item))]
-        if entry.uid == item.uid:
-            return [] if not_newer(item.version, entry.version) else [self._modified(entry, item)]
+            return self._deleted(known, item, seen)
+        if known is None:
+            return [] if _replayed(item, seen) else [self._added(item)]
+        if known.uid == item.uid:
+            return [] if not_newer(item.version, known.version) else [self._modified(known, item)]
         if _replayed(item, seen):
             return []
-        return [self._vanished(item.key), self._put(Change("ADDED", *item))]
+        return [self._vanished(item.key, known), self._added(item)]
 
     def _listed(self, item: Item, initial: bool) -> list[Change]:
         self._unseen.discard(item.key)
-        entry = self._entries.get(item.key)
-        if entry is None:
-            return [self._put(Change("ADDED", *item, initial=initial))]
-        if entry.uid != item.uid:  # fault 21
-            return [self._vanished(item.key, initial), self._put(Change("ADDED", *item, initial=initial))]
-        return [] if entry.version == item.version else [self._modified(entry, item, initial)]
+        known = self._find(item.key)
+        if known is None:
+            return [self._added(item, initial)]
+        if known.uid != item.uid:  # fault 21
+            return [self._vanished(item.key, known, initial), self._added(item, initial)]
+        return [] if known.version == item.version else [self._modified(known, item, initial)]
 
-    def _deleted(self, entry: Entry | None, item: Item, seen: str) -> list[Change]:
-        if entry is None:
+    def _deleted(self, known: Known | None, item: Item, seen: str) -> list[Change]:
+        if known is None:
             return [] if _replayed(item, seen) else [Change("DELETED", *item)]
-        if entry.uid != item.uid or older(item.version, entry.version):
+        if known.uid != item.uid or older(item.version, known.version):
             return []
-        del self._entries[item.key]
-        return [Change("DELETED", *item, old=self._form.unpack(entry.packed))]
+        self._forget(item.key)
+        return [Change("DELETED", *item, known.state)]
 
-    def _modified(self, entry: Entry, item: Item, initial: bool = False) -> Change:
-        return self._put(Change("MODIFIED", *item, old=self._form.unpack(entry.packed), initial=initial))
+    def _added(self, item: Item, initial: bool = False) -> Change:
+        self._keep(*item)
+        return Change("ADDED", *item, None, False, initial)
 
-    def _put(self, change: Change) -> Change:
-        self._entries[change.key] = Entry(change.uid, change.version, self._form.pack(change.state))
-        return change
+    def _modified(self, known: Known, item: Item, initial: bool = False) -> Change:
+        self._keep(*item)
+        return Change("MODIFIED", *item, known.state, False, initial)
 
-    def _vanished(self, key: Key, initial: bool = False) -> Change:
-        entry = self._entries.pop(key)
-        state = self._form.unpack(entry.packed)
-        return Change("DELETED", key, entry.uid, entry.version, state, state, synthetic=True, initial=initial)
+    def _vanished(self, key: Key, known: Known, initial: bool = False) -> Change:
+        self._forget(key)
+        uid, version, state = known
+        return Change("DELETED", key, uid, version, state, state, True, initial)
+
+    def _find(self, key: Key) -> Known | None:
+        namespace, name = key
+        names = self._packed.get(namespace)
+        packed = names.get(name) if names else None
+        return self._form.unpack(packed) if packed is not None else None
+
+    def _get(self, key: Key) -> Known:
+        namespace, name = key
+        return self._form.unpack(self._packed[namespace][name])
+
+    def _keep(self, key: Key, uid: str, version: str, state: Any) -> None:
+        namespace, name = key
+        names = self._packed.get(namespace)
+        if names is None:
+            names = self._packed[namespace] = {}
+        names[name] = self._form.pack(uid, version, state)
+
+    def _forget(self, key: Key) -> None:
+        namespace, name = key
+        del self._packed[namespace][name]
+        if not self._packed[namespace]:
+            del self._packed[namespace]
 
 
 def _replayed(item: Item, seen: str) -> bool:

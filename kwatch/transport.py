@@ -8,7 +8,6 @@ over the cluster's own settings); a proxy is the connection's (`kwatch.cluster.p
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import platform
 import re
 import socket
@@ -137,7 +136,7 @@ class Transport:
         if not seconds or request.verb == "watch":
             return request
         silence = min(seconds, request.silence) if request.verb == "list" else seconds
-        return dataclasses.replace(request, silence=silence, deadline=seconds)
+        return request._replace(silence=silence, deadline=seconds)
 
     def _take_up_what_rotated(self) -> None:
         """New connections where the CA, the client certificate or its key is another than it was (client-go closes the

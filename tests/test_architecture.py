@@ -54,6 +54,7 @@ LAYERS = {
     "kwatch.sandbox": 4,
     "kwatch.app": 5,
     "kwatch.cli": 6,
+    "kwatch.standins": 6,
     "kwatch.__main__": 7,
 }
 """A module has the layer of its longest prefix here."""

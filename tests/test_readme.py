@@ -9,10 +9,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 from command import kwatch, variables
 
 from kwatch.cli import cli
@@ -25,6 +27,9 @@ README = (Path(__file__).parent.parent / "README.rst").read_text()
 FOREIGN = {
     "--image": "kubectl",
     "--wait": "kubectl",
+    "--username": "kubectl",
+    "--password": "kubectl",
+    "--unbuffered": "jq",
 }
 """Options of other programs."""
 
@@ -32,8 +37,9 @@ NOT_RUN = {
     "kas.gitlab.example": "there is no GitLab here",
     "kwatch sandbox": "serves until Ctrl-C; tests/sandbox runs it",
     "-o nodes": "draws on a terminal; tests/test_live_terminal.py does",
+    "get-contexts": "what a shell puts there; tests/test_readme_scripts.py runs the recipes",
     "completion fish >": "writes into a home; tests/cli runs it",
-    "kwatch wait": "tests/waiting/test_readme_scripts.py runs the scripts",
+    "kwatch wait": "tests/test_readme_scripts.py runs the scripts",
 }
 """Examples that are only parsed: what they have in them, and why."""
 
@@ -103,6 +109,21 @@ def test_each_option_in_the_text_is_one() -> None:
 
 def test_each_command_is_in_the_text() -> None:
     assert [name for name in cli.commands if not re.search(rf"\bkwatch {name}\b", README)] == []
+
+
+def test_the_manifests_are_yaml_and_what_they_run_is_what_the_command_line_takes() -> None:
+    documents = [each for block in blocks() if block.startswith("apiVersion") for each in yaml.safe_load_all(block)]
+    kinds = [each["kind"] for each in documents]
+    assert kinds == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "StatefulSet"]
+    (container,) = documents[-1]["spec"]["template"]["spec"]["containers"]
+    name, context = parsed([word.replace("$(ORDINAL)", "0") for word in container["args"]])
+    assert (name, context.params["rotate_keep"], context.params["metrics"]) == ("watch", 30, ("", 9187))
+
+
+def test_the_links_at_the_top_lead_to_every_section_that_follows() -> None:
+    lines = README.splitlines()
+    sections = [line for line, under in pairwise(lines) if line and set(under) == {"-"} and len(under) == len(line)]
+    assert re.findall(r"`([^`<]+)`_", README.partition("\nInstall\n")[0]) == sections
 
 
 def test_each_form_of_output_is_in_the_text() -> None:

@@ -16,7 +16,7 @@ import yaml
 from kwatch.sandbox.play import playing
 
 README = (Path(__file__).parent.parent / "README.rst").read_text()
-SECTION = README.partition("From Python\n")[2].partition("\nExit codes\n")[0]
+SECTION = README.partition("\nFrom Python\n")[2].partition("\nWho kwatch is\n")[0]
 EXAMPLES = [textwrap.dedent(block) for block in re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", SECTION)]
 
 
@@ -56,10 +56,10 @@ def test_the_example_of_events_prints_them(home: Path) -> None:
 
 
 def test_the_example_of_an_informer_reads_its_store(home: Path) -> None:
-    lines = run(EXAMPLES[1], home).splitlines()
-    assert any(line.startswith("new: web-") for line in lines)
-    assert any(re.fullmatch(r"[4-8] pods; [1-9] on that node", line) for line in lines)
-    assert any(line.startswith("list") for line in lines)
+    printed = run(EXAMPLES[1], home)  # by two threads: what one prints may stand amid a line of the other
+    assert "new: web-" in printed
+    assert re.search(r"([4-9]|1\d) pods; [1-9] on that node", printed), printed
+    assert "list" in printed
 
 
 def test_the_example_of_a_wait_says_what_is_met(home: Path) -> None:

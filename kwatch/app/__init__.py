@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kwatch.app.loop import TICK_SECONDS
@@ -68,7 +67,7 @@ def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
 
     def play(voice: Voice) -> ExitCode:
         with sandbox(0, scenario, {}) as url:
-            return watch(replace(options, cache_dir=None), [Connection(server=url)], env, voice)
+            return watch(options._replace(cache_dir=None), [Connection(server=url)], env, voice)
 
     return _ended(play, env)
 

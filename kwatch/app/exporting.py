@@ -121,8 +121,8 @@ def _cluster_id(connection: Connection, voice: Voice) -> str:
     """The uid of its kube-system; its address where that may not be read."""
     try:
         with Documents(connection, RealClock()) as documents:
-            return str(decode(documents.get(IDENTITY, "application/json").decode())["metadata"]["uid"])
-    except (Forbidden, NotFound, MalformedFrame, KeyError, TypeError, UnicodeDecodeError) as error:
+            return str(decode(documents.get(IDENTITY, "application/json"))["metadata"]["uid"])
+    except (Forbidden, NotFound, MalformedFrame, KeyError, TypeError) as error:
         voice.say(f"warning: {connection.server} is known by its address alone, for kube-system can't be read: {error}")
         return connection.server
 
@@ -167,7 +167,7 @@ class PerFile:
         self._generation = export.generation
         self._continues = export.size > 0
         export.has_header = options.output == "csv" and options.headers
-        self._sink = make(replace(options, csv_header=_csv_header(options, export)), env)
+        self._sink = make(options._replace(csv_header=_csv_header(options, export)), env)
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """Print them to the file there is now."""

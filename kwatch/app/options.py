@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kwatch.cluster.kubeconfig import ConnectionOptions
 from kwatch.model import ChangeType
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from kwatch.filters import Where
 
 
-@dataclass(frozen=True, slots=True)
-class ExportOptions:
+class ExportOptions(NamedTuple):
     """Where a watch is written and what is remembered of it: paths, "" for none. Sizes in bytes, times in seconds."""
 
     output_file: str = ""
@@ -31,8 +29,7 @@ class ExportOptions:
         return bool(self.output_file or self.state)
 
 
-@dataclass(frozen=True, slots=True)
-class EventOptions:
+class EventOptions(NamedTuple):
     """What `kwatch events` was asked for: events about `subject` (`TYPE/NAME`, "": about anything) and of `types`."""
 
     subject: str = ""
@@ -47,8 +44,7 @@ class EventOptions:
         return f"{' and '.join(self.types)} events{about}".strip() if self.types or about else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What a watch was asked for, of each of `contexts` where several are given.
 
     `count`, `duration` and `timeout` (both in seconds), and the conditions of `until` and `fail_on`, end it; without
@@ -67,11 +63,11 @@ class Options:
     events: EventOptions | None = None
     watch_only: bool = False
     watch_list: bool = False
-    sink: SinkOptions = field(default_factory=SinkOptions)
+    sink: SinkOptions = SinkOptions()
     show_managed_fields: bool = False
     show_secrets: bool = False
     color: str = "auto"
-    count: int | None = None
+    count: int | None = None  # type: ignore[assignment]  # not a tuple's method
     duration: float | None = None
     until: tuple[str, ...] = ()
     fail_on: tuple[str, ...] = ()
@@ -80,14 +76,14 @@ class Options:
     quiet: bool = False
     verbose: bool = False
     contexts: tuple[str, ...] = ()
-    export: ExportOptions = field(default_factory=ExportOptions)
+    export: ExportOptions = ExportOptions()
     shard: Shard | None = None
     heartbeat: float = 0.0
     """Seconds between two notices that say how the run is doing; 0: none."""
     metrics: tuple[str, int] | None = None
     """Host and port to serve metrics at."""
     chunk_size: int = 500
-    connection: ConnectionOptions = field(default_factory=ConnectionOptions)
+    connection: ConnectionOptions = ConnectionOptions()
     cache_dir: str | None = ""
     """Where kubectl's caches are, "" for the usual place; None keeps nothing."""
 
@@ -96,8 +92,7 @@ class Options:
         return started + self.timeout if self.timeout is not None and self.timeout >= 0 else float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class WaitOptions:
+class WaitOptions(NamedTuple):
     """What a wait was asked for: of the objects of `watch`, whose `until` are the conditions that must all hold.
 
     `any_of` are those of which one is enough. The watch's `timeout` in seconds: 0 checks once, less waits for ever.

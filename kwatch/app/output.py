@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -37,11 +36,11 @@ def prepared(options: Options, env: Environment) -> Options:
     color = options.color == "always" or (options.color == "auto" and terminal and not env.variables.get("NO_COLOR"))
     if output.endswith("-file"):
         template = _read(template)
-    sink = replace(options.sink, template=template, color=color, live=options.sink.live and terminal)
+    sink = options.sink._replace(template=template, color=color, live=options.sink.live and terminal)
     if FORMS[output].takes_template:
         make(sink, env)
     _sort_by(sink)
-    return replace(options, sink=sink)
+    return options._replace(sink=sink)
 
 
 def _check(options: Options) -> None:
@@ -120,8 +119,7 @@ def sink(options: Options, queries: Sequence[Query], env: Environment, export: E
     namespaced = any(query.resource.namespaced for query in queries)
     several = options.all_namespaces or len({query.namespace for query in queries if query.resource.namespaced}) > 1
     types = {query.resource for query in queries}
-    shown = replace(
-        options.sink,
+    shown = options.sink._replace(
         show_namespace=namespaced and several,
         show_cluster=any(query.cluster for query in queries),
         show_types=len(types) > 1,

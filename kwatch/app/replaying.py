@@ -151,8 +151,7 @@ def _sink(options: Options, queries: Sequence[Query], env: Environment) -> Sink:
     resources = {query.resource for query in queries}
     if len(resources) > 1 and options.sink.output == "csv":
         raise UsageError("csv has one header, and the recording several types; choose -o ndjson")
-    shown = replace(
-        options.sink,
+    shown = options.sink._replace(
         show_namespace=any(resource.namespaced for resource in resources) and len(options.namespaces) != 1,
         show_cluster=any(query.cluster for query in queries),
         show_types=len(resources) > 1,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
@@ -33,13 +34,12 @@ def connections(options: Options, env: Environment, voice: Voice) -> list[Connec
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(NamedTuple):
     """What to watch, and where; what each server was known to serve; of events, which type they are to be about."""
 
-    connections: dict[Query, Connection] = field(default_factory=dict)
-    catalogs: dict[Query, Catalog] = field(default_factory=dict)
-    subjects: dict[Query, Resource] = field(default_factory=dict)
+    connections: dict[Query, Connection]
+    catalogs: dict[Query, Catalog]
+    subjects: dict[Query, Resource]
 
 
 def sources(
@@ -55,7 +55,7 @@ def sources(
 
     several = len(set(options.contexts)) > 1
     folder = None if options.cache_dir is None else cache_folder(options.cache_dir, variables)
-    found = Sources()
+    found = Sources({}, {}, {})
     for index, connection in enumerate(connections):
         try:
             with catalog(connection, folder, ends, tell) as types:
@@ -117,7 +117,7 @@ def _narrowed(options: Options, types: Catalog) -> tuple[Resource | None, Select
         return None, selection
     subject, name = _subject(options.events.subject, types) if options.events.subject else (None, "")
     fields = selectors(subject, name, options.events.types)
-    return subject, replace(selection, field_selector=",".join(filter(None, [options.field_selector, *fields])))
+    return subject, selection._replace(field_selector=",".join(filter(None, [options.field_selector, *fields])))
 
 
 def _subject(text: str, types: Catalog) -> tuple[Resource, str]:

@@ -6,6 +6,8 @@ What a command needs is imported when it runs: `--help`, `--version` and complet
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import NoReturn
 
 import click
@@ -13,17 +15,30 @@ from click.shell_completion import CompletionItem
 
 from kwatch import __version__
 from kwatch.cli import process
-from kwatch.cli.commands.completion import completion
-from kwatch.cli.commands.demo import demo
-from kwatch.cli.commands.events import events
-from kwatch.cli.commands.replay import replay
-from kwatch.cli.commands.resources import resources
-from kwatch.cli.commands.sandbox import sandbox
-from kwatch.cli.commands.state import state
-from kwatch.cli.commands.wait import wait
 from kwatch.cli.commands.watch import watch
 from kwatch.cli.options import CONTEXT
 from kwatch.cli.spelling import respelled
+
+NAMES = ("watch", "wait", "events", "demo", "sandbox", "resources", "replay", "state", "completion")
+
+
+class Commands(Mapping[str, click.Command]):
+    """The commands by their names, each imported when it is asked for: a run has use for one or two."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in NAMES:
+            raise KeyError(name)
+        command: click.Command = getattr(import_module(f"kwatch.cli.commands.{name}"), name)
+        return command
+
+    def __contains__(self, name: object) -> bool:
+        return name in NAMES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
 
 
 class WatchByDefault(click.Group):
@@ -36,6 +51,8 @@ class WatchByDefault(click.Group):
     def _with_command(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or args[0] in self.commands or args[0] in ("-h", "--help", "--version"):
             return args
+        if not args[0].startswith("-"):  # a TYPE
+            return ["watch", *args]
         parser = watch.make_parser(click.Context(watch, resilient_parsing=True))
         parser.ignore_unknown_options = True
         try:
@@ -58,7 +75,7 @@ class WatchByDefault(click.Group):
         return [*items, *watch.params[0].shell_complete(default, incomplete)]
 
 
-@click.group(cls=WatchByDefault, context_settings=CONTEXT, invoke_without_command=True)
+@click.group(cls=WatchByDefault, commands=Commands(), context_settings=CONTEXT, invoke_without_command=True)
 @click.version_option(__version__, prog_name="kwatch", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -70,10 +87,6 @@ def cli(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-
-
-for command in (watch, wait, events, demo, sandbox, resources, replay, state, completion):
-    cli.add_command(command)
 
 
 def main() -> NoReturn:

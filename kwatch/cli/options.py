@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -184,7 +183,7 @@ UNTIL = (
     click.option("--timeout", metavar="TIME", type=timeout,
                  help="End after TIME with exit code 124; 0 checks once, a negative one is none."),
 )  # fmt: skip
-WATCH = (*SELECTION, *FILTERS, *TYPES, *OUTPUT, *ENDING, *UNTIL, *EXPORT, *HEALTH)
+WATCH = (SELECTION, FILTERS, TYPES, OUTPUT, ENDING, UNTIL, EXPORT, HEALTH)
 """All that a watch takes, wherever its server is."""
 NOTICES = (
     click.option("-q", "--quiet", is_flag=True, help="No notices on stderr, only errors."),
@@ -274,4 +273,4 @@ def connection_of(given: dict[str, Any]) -> tuple[tuple[str, ...], ConnectionOpt
 
 def _taken(given: dict[str, Any], kind: Any) -> dict[str, Any]:
     """Those of the options that are fields of the dataclass `kind`, out of `given`."""
-    return {name: given.pop(name) for name in {each.name for each in fields(kind)} & given.keys()}
+    return {name: given.pop(name) for name in set(kind.__match_args__) & given.keys()}

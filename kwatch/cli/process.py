@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import os
 import select
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 0.3
 """How long a stopped run waits for a reader that doesn't read."""
-
-GARBAGE = 50_000
-"""New containers after which Python looks for cycles among them: decoded JSON is many containers and no cycle."""
 
 
 def _echo(on: bool) -> None:
@@ -55,7 +51,6 @@ TERMINAL = Terminal(echo=_echo, reads=_reads)
 
 def run(command: click.Command) -> NoReturn:
     """Run it, and leave with the exit code, at once even if a reader of stdout has stopped reading."""
-    gc.set_threshold(GARBAGE)
     sys.stderr = sys.stderr or io.StringIO()  # closed by the caller: there is nobody to tell
     try:
         _catch_signals()

@@ -8,8 +8,7 @@ discovery is a ProtocolError of one line. Follows client-go `discovery/aggregate
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from kwatch.errors import ApiError, Cut, Forbidden, NotFound, Overdue, ProtocolError
@@ -30,8 +29,7 @@ AGGREGATED = ",".join(
 """As client-go asks: 1.30 and later, 1.26 and later, anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(NamedTuple):
     """The types, core group first, a group's preferred version before its others; and what couldn't be asked.
 
     `skipped` has a line for each group and version (or root) that is missing, with the reason: an aggregated API whose
@@ -144,8 +142,7 @@ def _parsed(path: str, body: bytes) -> object:
         raise ProtocolError(f"{path}: the server's answer isn't JSON; is this a Kubernetes API server?") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Json:
+class _Json(NamedTuple):
     """A JSON object of the document at `path`, read with the types discovery has; null is as good as absent."""
 
     path: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import ApiError, Cut, KwatchError, Overdue, TimeIsUp, TransportError, Unauthorized
@@ -62,7 +61,7 @@ class Documents:
             try:
                 return self._fetch(request)
             except (ApiError, Cut) as error:
-                request = replace(request, renew=self._may_renew(error))
+                request = request._replace(renew=self._may_renew(error))
                 if not request.renew:
                     if tries == TRIES or not self._may_pass(error, path):
                         raise
@@ -119,7 +118,7 @@ class Documents:
             raise self._late()
         self._retry_after = None
         try:
-            with transport.send(replace(request, silence=min(SILENCE, left))) as response:
+            with transport.send(request._replace(silence=min(SILENCE, left))) as response:
                 self._retry_after = response.retry_after
                 body = self._body(response)
         except TransportError as error:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kwatch.cluster.files import config_error, read
 from kwatch.errors import ConfigError
@@ -92,16 +93,15 @@ class Entry:
             raise config_error(f"{self}: {key} isn't base64; encode the PEM file again with `base64`") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Kubeconfig:
+class Kubeconfig(NamedTuple):
     """What the files say together. `looked_at`: every file asked for, `files`: those that exist."""
 
     looked_at: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
     current_context: str = ""
-    clusters: Mapping[str, Entry] = field(default_factory=dict)
-    users: Mapping[str, Entry] = field(default_factory=dict)
-    contexts: Mapping[str, Entry] = field(default_factory=dict)
+    clusters: Mapping[str, Entry] = MappingProxyType({})
+    users: Mapping[str, Entry] = MappingProxyType({})
+    contexts: Mapping[str, Entry] = MappingProxyType({})
 
     def __str__(self) -> str:
         return "kubeconfig " + ", ".join(str(path) for path in self.files or self.looked_at)

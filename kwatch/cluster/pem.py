@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kwatch.cluster.files import config_error, read
 from kwatch.cluster.kubefile import Entry
@@ -13,8 +13,7 @@ PRIVATE_KEY = b"PRIVATE KEY-----"
 """What marks each kind of block; a key's line may name its algorithm before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PemFile:
+class PemFile(NamedTuple):
     """A file to be read again before each connection. `where` it is named begins its errors."""
 
     path: Path

@@ -21,9 +21,9 @@ from kwatch.errors import ConfigError
 from kwatch.export.disk import Disk
 from kwatch.export.files import LINK, Position
 from kwatch.model import Change, Checkpoint, Column, Key, Query, Row
-from kwatch.protocol.forms import Document
+from kwatch.protocol.forms import Document, Known
 from kwatch.protocol.jsontext import decode, encode
-from kwatch.store import Kept, Known
+from kwatch.store import Kept
 
 ADVICE = {
     "database or disk is full": "make room and start again",
@@ -263,7 +263,7 @@ def thawed(state: bytes, shared: dict[Any, Any]) -> Any:
     if not state.startswith(b"["):
         return Document(state)
     encoded, line, document = state.partition(b"\n")
-    columns, cells, created, labels = decode(encoded.decode())
+    columns, cells, created, labels = decode(encoded)
     header = tuple(Column(*column) for column in columns)
     header = shared.setdefault(header, header)
     return Row(header, tuple(cells), created, labels, Document(document) if line else None)

@@ -39,6 +39,14 @@ class Item(NamedTuple):
     state: Any
 
 
+class Known(NamedTuple):
+    """The last known life of an object, its state as it was handed on."""
+
+    uid: str
+    version: str
+    state: Any
+
+
 class Form(Protocol):
     """What the session needs to know of a representation."""
 
@@ -54,11 +62,11 @@ class Form(Protocol):
     def of_page(self, page: Page) -> Iterable[Item]:
         """The objects of a list's page, in order. Raises MalformedFrame."""
 
-    def pack(self, state: Any) -> Any:
-        """What the store keeps of `state`."""
+    def pack(self, uid: str, version: str, state: Any) -> Any:
+        """What the store keeps of an object, small."""
 
-    def unpack(self, packed: Any) -> Any:
-        """The state again, out of what `pack` gave."""
+    def unpack(self, packed: Any) -> Known:
+        """The object again, out of what `pack` gave."""
 
 
 class Document:
@@ -74,9 +82,8 @@ class Document:
     def object(self) -> dict[str, Any]:
         """The object as decoded JSON. Not to be changed."""
         if self._object is None:
-            text = self.encoded.decode()
-            value = decode(text)
-            self._object = decode_exactly(text) if changed_by_decoding(encode(value), text) else value
+            value = decode(self.encoded)
+            self._object = decode_exactly(self.encoded) if changed_by_decoding(encode(value), self.encoded) else value
         return self._object
 
 
@@ -94,9 +101,9 @@ class ObjectForm:
 
     def of_frame(self, frame: Frame) -> list[Item]:
         """The one object of the event, kind and apiVersion first, as the server sends it."""
-        item = self._item(frame.object)
-        if changed_by_decoding(item.state.encoded, frame.source):
-            item = self._item(decode_exactly(frame.source)["object"])
+        item = self.item(frame.object)
+        if b"+" in item.state.encoded and changed_by_decoding(item.state.encoded, frame.source):
+            item = self.item(decode_exactly(frame.source)["object"])
         return [item]
 
     def of_page(self, page: Page) -> Iterable[Item]:
@@ -106,40 +113,43 @@ class ObjectForm:
             return self._items(decode_exactly(page.source))
         return items
 
-    def pack(self, state: Document) -> bytes:
+    def pack(self, uid: str, version: str, state: Document) -> Any:
         """The encoded bytes, copied: orjson's own carry the room that it worked in, several times their size."""
-        return bytes(memoryview(state.encoded))
+        return uid, version, bytes(memoryview(state.encoded))
 
-    def unpack(self, packed: bytes) -> Document:
-        """A document that decodes itself if it is read."""
-        return Document(packed)
+    def unpack(self, packed: Any) -> Known:
+        """With a document that decodes itself if it is read."""
+        uid, version, encoded = packed
+        return Known(uid, version, Document(encoded))
 
     def _items(self, body: Mapping[str, Any]) -> list[Item]:
         kind = {"kind": str(body["kind"]).removesuffix("List"), "apiVersion": body.get("apiVersion", "")}
         try:
-            return [self._item({**kind, **value}) for value in body.get("items") or ()]
+            return [self.item({**kind, **value}) for value in body.get("items") or ()]
         except TypeError as error:
             raise MalformedFrame("a list's item is not an object") from error
 
-    def _item(self, value: dict[str, Any]) -> Item:
+    def item(self, value: dict[str, Any]) -> Item:
+        """The object, without what isn't to be shown. Changes `value`."""
         metadata = _metadata(value)
-        _strip(value, metadata, self._managed_fields, self._secrets, self._trace)
-        document = Document(encode(value))  # not the value: decoded, it takes five times the memory
-        return Item(_key(metadata), str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), document)
+        if not self._managed_fields:
+            metadata.pop("managedFields", None)
+        if not self._secrets and value.get("kind") == "Secret":
+            _redact(value, metadata, self._trace)
+        return _item(metadata, Document(encode(value)))  # not the value: decoded, it takes five times the memory
 
 
 class SharedForm(ObjectForm):
     """Whole objects, of which the store keeps the very documents that it handed on: each is decoded once at most."""
 
-    def pack(self, state: Document) -> Any:
+    def pack(self, uid: str, version: str, state: Document) -> Any:
         """The document, its bytes copied (see ObjectForm)."""
-        state.encoded = super().pack(state)
-        return state
+        state.encoded = bytes(memoryview(state.encoded))
+        return Known(uid, version, state)
 
-    def unpack(self, packed: Any) -> Document:
-        """The document."""
-        document: Document = packed
-        return document
+    def unpack(self, packed: Known) -> Known:
+        """With the document."""
+        return packed
 
 
 class TableForm:
@@ -150,7 +160,6 @@ class TableForm:
 
     def __init__(self) -> None:
         self.columns: tuple[Column, ...] = ()
-        self._last: tuple[Any, ...] = ()
         self._headers: list[tuple[Column, ...]] = [PLAIN_COLUMNS]
 
     def of_frame(self, frame: Frame) -> list[Item]:
@@ -163,19 +172,20 @@ class TableForm:
             return self._rows(page.body)
         return [self._plain_row(value) for value in page.body.get("items") or ()]
 
-    def pack(self, state: Row) -> Any:
-        """The row as JSON, a quarter of its size in objects; the row itself where that can't hold it."""
+    def pack(self, uid: str, version: str, state: Row) -> Any:
+        """All of it as one JSON text, a quarter of the size that it has in objects; these where JSON can't hold it."""
         columns, cells, created, labels, _ = state
         if columns not in self._headers:  # those that an earlier watch had
             self._headers.append(columns)
-        return packed([self._headers.index(columns), list(cells), created, labels]) or state
+        encoded = packed([uid, version, self._headers.index(columns), cells, created, labels])
+        return encoded or Known(uid, version, state)
 
-    def unpack(self, kept: Any) -> Row:
-        """The row again."""
-        if isinstance(kept, Row):
+    def unpack(self, kept: Any) -> Known:
+        """With the row again."""
+        if isinstance(kept, Known):
             return kept
-        header, cells, created, labels = unpacked(kept)
-        return Row(self._headers[header], tuple(cells), created, labels)
+        uid, version, header, cells, created, labels = unpacked(kept)
+        return Known(uid, version, Row(self._headers[header], tuple(cells), created, labels))
 
     def _rows(self, table: Mapping[str, Any]) -> list[Item]:
         definitions = table.get("columnDefinitions")
@@ -196,7 +206,6 @@ class TableForm:
             metadata = value["metadata"]
         except (KeyError, TypeError) as error:
             raise MalformedFrame(f"a table row without cells and metadata: {brief(str(row))}") from error
-        self._last = cells = _sharing((metadata.get("name"), *self._last[1:]), cells)
         return self._item(self.columns, cells, value, metadata)
 
     def _plain_row(self, value: Any) -> Item:
@@ -206,20 +215,23 @@ class TableForm:
 
     def _item(self, columns: tuple[Column, ...], cells: tuple[Any, ...], value: Any, metadata: dict[str, Any]) -> Item:
         created, labels = str(metadata.get("creationTimestamp") or ""), metadata.get("labels") or {}
-        row = Row(columns, cells, created, labels, self._document(value, metadata))
-        return Item(_key(metadata), str(metadata.get("uid", "")), str(metadata.get("resourceVersion", "")), row)
-
-    def _document(self, value: dict[str, Any], metadata: dict[str, Any]) -> Document | None:
-        """The row's whole object: not in this form."""
-        return None
+        return _item(metadata, Row(columns, cells, created, labels))
 
 
 class SharedTableForm(TableForm):
     """Rows that whoever shows them keeps as well: two references to a row take less than a packed copy beside it."""
 
-    def pack(self, state: Row) -> Any:
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: tuple[Any, ...] = ()
+
+    def pack(self, uid: str, version: str, state: Row) -> Any:
         """The row itself."""
-        return state
+        return Known(uid, version, state)
+
+    def _item(self, columns: tuple[Column, ...], cells: tuple[Any, ...], value: Any, metadata: dict[str, Any]) -> Item:
+        self._last = cells = _sharing((metadata.get("name"), *self._last[1:]), cells)
+        return super()._item(columns, cells, value, metadata)
 
 
 class FullForm(TableForm):
@@ -232,9 +244,7 @@ class FullForm(TableForm):
     ) -> None:
         super().__init__()
         self._kind = {"kind": resource.kind, "apiVersion": resource.api_version}
-        self._managed_fields = managed_fields
-        self._secrets = secrets
-        self._trace = trace
+        self._objects = ObjectForm(managed_fields=managed_fields, secrets=secrets, trace=trace)
 
     def of_frame(self, frame: Frame) -> list[Item]:
         """As rows, each with its object; decoded again where that changed a number or a character."""
@@ -250,19 +260,20 @@ class FullForm(TableForm):
             return super().of_page(page._replace(body=decode_exactly(page.source)))
         return items
 
-    def pack(self, state: Row) -> Any:
+    def pack(self, uid: str, version: str, state: Row) -> Any:
         """The row and its object, the bytes copied (see ObjectForm)."""
-        return super().pack(state._replace(document=None)), bytes(memoryview(state.encoded))
+        return super().pack(uid, version, state._replace(document=None)), bytes(memoryview(state.encoded))
 
-    def unpack(self, kept: Any) -> Row:
-        """The row, its object a document that decodes itself if it is read."""
+    def unpack(self, kept: Any) -> Known:
+        """With the row, its object a document that decodes itself if it is read."""
         row, encoded = kept
-        return super().unpack(row)._replace(document=Document(encoded))
+        known = super().unpack(row)
+        return known._replace(state=known.state._replace(document=Document(encoded)))
 
-    def _document(self, value: dict[str, Any], metadata: dict[str, Any]) -> Document:
-        whole = {**self._kind, **value}
-        _strip(whole, metadata, self._managed_fields, self._secrets, self._trace)
-        return Document(encode(whole))
+    def _item(self, columns: tuple[Column, ...], cells: tuple[Any, ...], value: Any, metadata: dict[str, Any]) -> Item:
+        item = super()._item(columns, cells, value, metadata)
+        document = self._objects.item({**self._kind, **value}).state
+        return item._replace(state=item.state._replace(document=document))
 
 
 class ShardForm:
@@ -310,8 +321,10 @@ def _column(definition: Any) -> Column:
         raise MalformedFrame(f"a column without a name: {brief(str(definition))}") from error
 
 
-def _key(metadata: Mapping[str, Any]) -> Key:
-    return _shared(str(metadata.get("namespace") or "")), str(metadata.get("name") or "")
+def _item(metadata: Mapping[str, Any], state: Any) -> Item:
+    text = metadata.get
+    key = _shared(str(text("namespace") or "")), str(text("name") or "")
+    return Item(key, str(text("uid", "")), str(text("resourceVersion", "")), state)
 
 
 @lru_cache(maxsize=1024)
@@ -327,17 +340,11 @@ def _metadata(value: Any) -> dict[str, Any]:
     return metadata
 
 
-def _strip(value: dict[str, Any], metadata: dict[str, Any], managed_fields: bool, secrets: bool, trace: bytes) -> None:
-    """Leave out what isn't to be shown. With `trace`, a random key, redacted values are told apart by a keyed hash
-    that means nothing outside of this run: a diff must see that a secret changed without holding it."""
-    if not managed_fields:
-        metadata.pop("managedFields", None)
-    if not secrets and value.get("kind") == "Secret":
-        _redact(value, metadata, trace)
-
-
 def _redact(secret: dict[str, Any], metadata: dict[str, Any], trace: bytes) -> None:
-    """Replace a Secret's values and the copy of them that `kubectl apply` leaves (protocol.md, Security 6)."""
+    """Replace a Secret's values and the copy of them that `kubectl apply` leaves (protocol.md, Security 6).
+
+    With `trace`, a random key, redacted values are told apart by a keyed hash that means nothing outside of this run: a
+    diff must see that a secret changed without holding it."""
     for part, size in _SECRET_PARTS.items():
         if isinstance(values := secret.get(part), dict):
             secret[part] = {name: _redacted(size(str(value)), str(value), trace) for name, value in values.items()}

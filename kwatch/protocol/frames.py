@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from orjson import JSONDecodeError, loads
 
-from kwatch.errors import MalformedFrame, TruncatedJson
+from kwatch.errors import MalformedFrame
 from kwatch.protocol.jsontext import decode
 from kwatch.text import BRIEF, brief
 
@@ -22,7 +22,7 @@ class Frame(NamedTuple):
 
     type: str
     object: dict[str, Any]
-    source: str = ""
+    source: bytes = b""
 
     @property
     def version(self) -> str:
@@ -51,19 +51,14 @@ class Status(NamedTuple):
 class Page(NamedTuple):
     """A page of a list: `token` is empty on the last one, `remaining` None where the server doesn't count.
 
-    The items (or rows) of `body` can be iterated; `encoded` is what came.
+    The items (or rows) of `body` can be iterated; `source` is what came.
     """
 
     body: dict[str, Any]
-    encoded: bytes
+    source: bytes
     version: str
     token: str
     remaining: int | None
-
-    @property
-    def source(self) -> str:
-        """What came, as text."""
-        return self.encoded.decode()
 
 
 class Items:
@@ -83,29 +78,28 @@ class Items:
             try:
                 item = loads(piece)
             except JSONDecodeError:
-                yield from _whole(self._page)[self._name][place:]
+                yield from decode(self._page)[self._name][place:]
                 return
             yield item
 
 
-def parse_frame(line: str) -> Frame:
+def parse_frame(line: bytes) -> Frame:
     """The watch event in `line`; a bare Status is an ERROR event (fault 7). Raises MalformedFrame."""
     value = decode(line)
-    if not isinstance(value, dict):
-        raise MalformedFrame(f"not a watch event: {brief(line)}")
-    kind, body = value.get("type"), value.get("object")
-    if isinstance(kind, str) and isinstance(body, dict):
-        return Frame(kind, body, line)
-    if value.get("kind") == "Status":
-        return Frame("ERROR", value, line)
-    raise MalformedFrame(f"not a watch event: {brief(line)}")
+    if isinstance(value, dict):
+        kind, body = value.get("type"), value.get("object")
+        if isinstance(kind, str) and isinstance(body, dict):
+            return Frame(kind, body, line)
+        if value.get("kind") == "Status":
+            return Frame("ERROR", value, line)
+    raise MalformedFrame(f"not a watch event: {_beginning(line)}")
 
 
 def parse_page(body: bytes) -> Page:
     """The list in `body`, typed or Table. Raises MalformedFrame for anything else."""
-    value = _in_pieces(body) or _whole(body)
+    value = _in_pieces(body) or decode(body)
     if not isinstance(value, dict) or not str(value.get("kind", "")).endswith(("List", "Table")):
-        raise MalformedFrame(f"not a Kubernetes list: {brief(body[:BRIEF].decode(errors='replace'))}")
+        raise MalformedFrame(f"not a Kubernetes list: {_beginning(body)}")
     metadata = _mapping(value.get("metadata"))
     remaining = metadata.get("remainingItemCount")
     return Page(
@@ -115,14 +109,6 @@ def parse_page(body: bytes) -> Page:
         str(metadata.get("continue") or ""),
         remaining if isinstance(remaining, int) else None,
     )
-
-
-def _whole(body: bytes) -> Any:
-    try:
-        return decode(body.decode())
-    except UnicodeDecodeError as error:
-        kind = TruncatedJson if error.end >= len(body) else MalformedFrame
-        raise kind(f"the list is not UTF-8 ({error.reason})") from error
 
 
 _ARRAYS = (("items", b'{"metadata":{'), ("rows", b'{"cells":['))
@@ -164,13 +150,18 @@ def parse_error_body(body: bytes, code: int) -> Status:
     """The Status of an answer that isn't 200: JSON on one line or many, or plain text (fault 6)."""
     text = body.decode(errors="replace")
     try:
-        value = decode(text)
+        value = decode(text.encode())
     except MalformedFrame:
         value = None
     status = parse_status(value, code)
     if status.message:
         return status
     return status._replace(code=code, message="an HTML page" if text.lstrip().startswith("<") else brief(text))
+
+
+def _beginning(encoded: bytes) -> str:
+    """As much of a text as a message shows."""
+    return brief(encoded[:BRIEF].decode(errors="replace"))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -13,19 +13,24 @@ import orjson
 
 from kwatch.errors import MalformedFrame, TruncatedJson
 
-_BIG_INTEGER = re.compile(r"[:\[,]\s*-?\d{19,}\s*[,\]}]")
+_BIG_INTEGER = re.compile(rb"[:\[,]\s*-?[0-9]{19,}\s*[,\]}]")
 
 
-def decode(text: str) -> Any:
-    """The value of a JSON text. Raises MalformedFrame for anything else, however deep or odd."""
+def decode(encoded: bytes) -> Any:
+    """The value of a JSON text in UTF-8. Raises MalformedFrame for anything else, however deep or odd."""
     try:
-        return orjson.loads(text)
+        return orjson.loads(encoded)
     except orjson.JSONDecodeError:
-        return decode_exactly(text)
+        return decode_exactly(encoded)
 
 
-def decode_exactly(text: str) -> Any:
+def decode_exactly(encoded: bytes) -> Any:
     """As `decode`, by the standard library: slower, integers of any size, lone surrogates kept."""
+    try:
+        text = encoded.decode()
+    except UnicodeDecodeError as error:
+        kind = TruncatedJson if error.end >= len(encoded) else MalformedFrame
+        raise kind(f"not UTF-8 ({error.reason})") from error
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -83,7 +88,7 @@ def unpacked(packed: bytes) -> Any:
     return orjson.loads(packed)
 
 
-def changed_by_decoding(encoded: bytes, source: str) -> bool:
+def changed_by_decoding(encoded: bytes, source: bytes) -> bool:
     """Whether `encoded`, made from `source` by `decode` and `encode`, may have lost the digits of a big integer."""
     return suspicious(encoded) and has_big_integer(source)
 
@@ -96,7 +101,7 @@ def suspicious(encoded: bytes) -> bool:
     return b"+" in encoded and b"e+" in encoded
 
 
-def has_big_integer(source: str) -> bool:
+def has_big_integer(source: bytes) -> bool:
     """Whether an integer of 19 digits or more seems to stand in the text."""
     return _BIG_INTEGER.search(source) is not None
 

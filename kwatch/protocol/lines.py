@@ -2,13 +2,12 @@
 
 A line ends at `\\n` and at nothing else: U+0085 and U+2028 are legal inside a JSON string, where `str.splitlines`
 would break. What follows the last `\\n` is kept for the next piece, and is never a line by itself. Lines are split as
-bytes, for in UTF-8 `\\n` is part of no other character, and decoded each by itself: one that is not ASCII would else
-have all of its piece in two or four bytes a character.
+bytes, for in UTF-8 `\n` is part of no other character; whoever reads one decodes it.
 """
 
 from __future__ import annotations
 
-from kwatch.errors import FrameTooLong, MalformedFrame
+from kwatch.errors import FrameTooLong
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes a line may have, as client-go allows a frame 16 MiB."""
@@ -22,11 +21,11 @@ class LineDecoder:
         self._parts: list[bytes] = []
         self._length = 0
 
-    def feed(self, data: bytes) -> list[str]:
+    def feed(self, data: bytes) -> list[bytes]:
         """The lines that `data` completes, without their line ends; blank ones are left out.
 
-        Raises MalformedFrame where the bytes are not UTF-8 and FrameTooLong where a line passes the limit; the lines
-        completed before that point are lost with it, so the caller resumes from before this call.
+        Raises FrameTooLong where a line passes the limit; the lines completed before that point are lost with it, so
+        the caller resumes from before this call.
         """
         if b"\n" not in data:
             self._keep(data)
@@ -36,10 +35,7 @@ class LineDecoder:
         lines.insert(0, b"".join(self._parts))
         self._parts, self._length = [], 0
         self._keep(tail)
-        try:
-            return [line.decode() for line in lines if line and line != b"\r"]
-        except UnicodeDecodeError as error:
-            raise MalformedFrame(f"the stream is not UTF-8 ({error.reason})") from error
+        return [line for line in lines if line and line != b"\r"]
 
     @property
     def unfinished(self) -> bool:

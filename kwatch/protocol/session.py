@@ -9,7 +9,9 @@ handled event or a bookmark, and of nothing else.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from kwatch.errors import (
     ApiError,
@@ -52,8 +54,7 @@ _AT_A_VERSION = (Cause.GONE, Cause.FUTURE, Cause.WENT_BACK)
 _EVENT_TYPES = frozenset(("ADDED", "MODIFIED", "DELETED"))
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A GET to send after `delay` seconds. `deadline`: seconds it may take in all; `silence`: seconds without a byte.
 
     `renew`: read the credentials anew first (fault 28).
@@ -62,15 +63,14 @@ class Request:
     verb: str
     path: str
     accept: str
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = MappingProxyType({})
     delay: float = 0.0
     silence: float = LIST_SECONDS
     deadline: float = float("inf")
     renew: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(NamedTuple):
     """What came of an exchange: its cause and detail, the move, the pace, and the server's own wish for a pause."""
 
     cause: Cause

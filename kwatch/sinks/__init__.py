@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, NamedTuple, Protocol
 
@@ -33,8 +32,7 @@ class Sink(Protocol):
         """Leave the output complete. Called once, however the run ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class SinkOptions:
+class SinkOptions(NamedTuple):
     """What the command line says about the output. `template` is what follows `=` in `-o`, or the named file's text.
 
     `csv_header` is that of a file to be continued: its columns are kept to, and it isn't printed again.

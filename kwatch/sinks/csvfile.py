@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache, partial
 
 from kwatch.columns import age, age_index, heading, plain
 from kwatch.errors import ConfigError
@@ -21,6 +22,8 @@ from kwatch.sinks import QuietSink, SinkOptions
 from kwatch.text import one_line
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_RISKY = (*_FORMULA, " ")
+"""How a text begins that may be one; no other has to be looked at."""
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -42,10 +45,13 @@ class CsvSink(QuietSink):
         text = io.StringIO()
         write_row = csv.writer(text).writerow
         now = self._now()
+        time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        prefix = cache(partial(self._prefix_of, query, time))
         for change in changes:
             if change.state.columns is not self._columns:
                 self._use(change.state.columns, write_row)
-            write_row(self._record(query, change, now))
+            cells = self._cells(query, change.state, now)
+            write_row([*prefix(change.type, change.key[0]), *cells, *self._labels(change.state)])
         self._write(text.getvalue().encode(errors="backslashreplace"))
         return len(changes)
 
@@ -73,19 +79,16 @@ class CsvSink(QuietSink):
                 prefix = self._prefix("time", "event", "cluster", "namespace")
                 write_row([*prefix, *map(self._safe, names), *self._label_headings()])
         self._columns = columns
-        self._name = next((names.index(one_line(heading(each))) for each in columns if each.format == "name"), -1)
-        self._age = age_index(columns)
         self._places = [names.index(name) if name in names else -1 for name in self._header]
+        self._name = self._place_of(next((names.index(heading(one)) for one in columns if one.format == "name"), -1))
+        self._age = self._place_of(age_index(columns))
 
-    def _record(self, query: Query, change: Change, now: datetime) -> list[str]:
-        row: Row = change.state
-        cells = [self._cell(query, row, place, now) for place in self._places]
-        time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return [
-            *self._prefix(time, change.type, self._safe(query.cluster), self._safe(change.key[0])),
-            *cells,
-            *self._labels(row),
-        ]
+    def _place_of(self, index: int) -> int:
+        """Where the server's column stands in a record, or -1."""
+        return self._places.index(index) if index in self._places and index >= 0 else -1
+
+    def _prefix_of(self, query: Query, time: str, event: str, namespace: str) -> list[str]:
+        return self._prefix(time, event, self._safe(query.cluster), self._safe(namespace))
 
     def _labels(self, row: Row) -> list[str]:
         """A label that isn't there is an empty cell, and so is none at all."""
@@ -98,16 +101,18 @@ class CsvSink(QuietSink):
         shown = ((cluster, self._options.show_cluster), (namespace, self._options.show_namespace))
         return [time, event, *(text for text, is_shown in shown if is_shown)]
 
-    def _cell(self, query: Query, row: Row, place: int, now: datetime) -> str:
-        if not 0 <= place < len(row.cells):
-            return ""
-        if place == self._age and (row.created or not row.cells[place]):
-            return age(row.created, now)
-        kind = f"{query.resource.reference}/" if self._options.show_kind and place == self._name else ""
-        return self._safe(kind + plain(row.cells[place]))
+    def _cells(self, query: Query, row: Row, now: datetime) -> list[str]:
+        cells, size = row.cells, len(row.cells)
+        values = [cells[place] if 0 <= place < size else "" for place in self._places]
+        if self._options.show_kind and self._name >= 0:
+            values[self._name] = f"{query.resource.reference}/{plain(values[self._name])}"
+        found = [self._safe(one if type(one) is str else plain(one)) for one in values]
+        if self._age >= 0 and self._places[self._age] < size and (row.created or not values[self._age]):
+            found[self._age] = age(row.created, now)
+        return found
 
     def _safe(self, text: str) -> str:
-        if self._options.csv_raw:
+        if self._options.csv_raw or (text.isprintable() and not text.startswith(_RISKY)):
             return text
         line = one_line(text)
         formula = text.startswith(_FORMULA) or line.lstrip().startswith(_FORMULA)

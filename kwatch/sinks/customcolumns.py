@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kwatch.columns import NONE, aligned, flat, grown, width
+from kwatch.columns import NONE, aligned, flat, grown
 from kwatch.errors import UsageError
 from kwatch.gotext import printed
 from kwatch.jsonpath import Query as Path
@@ -43,11 +43,8 @@ class CustomColumnsSink(QuietSink):
         """One write for them all, aligned among themselves."""
         lines = [*self._header, *map(self._cells, changes)]
         self._header = []
-        sizes = [[width(cell) for cell in line] for line in lines]
-        for each in sizes:
-            self._widths = grown(self._widths, each)
-        rows = [aligned(line, each, self._widths) for line, each in zip(lines, sizes, strict=True)]
-        self._write("".join(rows).encode(errors="backslashreplace"))
+        self._widths = grown(self._widths, lines)
+        self._write("".join(aligned(lines, self._widths)).encode(errors="backslashreplace"))
         return len(changes)
 
     def _cells(self, change: Change) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 
-from kwatch.columns import GAP, Layout, View, aligned, cut, grown, timestamp, width
+from kwatch.columns import GAP, Layout, View, aligned, cut, grown, timestamp
 from kwatch.model import Change, Column, Environment, Query, Resource
 from kwatch.sinks import QuietSink, SinkOptions
 from kwatch.text import inert
@@ -39,6 +40,7 @@ class RowSink(QuietSink):
         now = self._now()
         time = [timestamp(now, utc=self._options.utc)] if self._options.timestamps else []
         lines: list[list[str]] = []
+        leading = cache(partial(self._leading, query))
         table, printed = self._last, 0
         for change in changes:
             if table is None or table.resource is not query.resource or change.state.columns is not table.columns:
@@ -49,7 +51,7 @@ class RowSink(QuietSink):
                 self._print(self._last, lines)
                 lines = self._switch(table)
             cells, place = table.layout.cells(change.state, now), table.layout.name_place
-            lines.append([*time, *self._leading(query, change.type, change.key[0]), *self._named(query, cells, place)])
+            lines.append([*time, *leading(change.type, change.key[0]), *self._named(query, cells, place)])
             printed += 1
         self._print(self._last, lines)
         return printed
@@ -98,25 +100,22 @@ class RowSink(QuietSink):
         self._room = self._env.size().columns if self._env.stdout_is_terminal else 0
         if self._room:
             lines = [[cut(cell, max(self._room // 2, _CELL)) for cell in line] for line in lines]
-        sizes = [[width(cell) for cell in line] for line in lines]
-        for widths in sizes:
-            table.grow(widths)
+        table.widths = grown(table.widths, lines)
         if self._options.show_types:
             table.share(self._shared, len(lines[0]) - len(table.layout.headings) + 1)
-        rows = [self._line(line, widths, table.widths) for line, widths in zip(lines, sizes, strict=True)]
+        rows = aligned(lines, table.widths)
+        if self._room:
+            rows = [cut(row[:-1], self._room) + "\n" for row in rows]
+        if self._options.color:
+            rows = [self._colored(row, line, table.widths) for row, line in zip(rows, lines, strict=True)]
         self._write("".join(rows).encode(errors="backslashreplace"))
 
-    def _line(self, cells: list[str], sizes: list[int], widths: list[int]) -> str:
-        """The aligned cells, not wrapped on a terminal, the event in its colour."""
-        line = aligned(cells, sizes, widths)
-        if self._room:
-            line = cut(line[:-1], self._room) + "\n"
-        if self._options.color:
-            place = 1 if self._options.timestamps else 0
-            start = widths[0] + GAP if place else 0
-            event = line[start : start + len(cells[place])]
-            line = line[:start] + _COLORS.get(event, "{}").format(event) + line[start + len(event) :]
-        return line
+    def _colored(self, row: str, cells: list[str], widths: list[int]) -> str:
+        """The row with the event in its colour."""
+        place = 1 if self._options.timestamps else 0
+        start = widths[0] + GAP if place else 0
+        event = row[start : start + len(cells[place])]
+        return row[:start] + _COLORS.get(event, "{}").format(event) + row[start + len(event) :]
 
 
 class _Table:
@@ -132,10 +131,6 @@ class _Table:
     def unchanged(self, change: Change) -> bool:
         """Whether the last row of the object was printed alike; --show-unchanged prints such rows."""
         return change.old is not None and self.layout.same(change.old, change.state)
-
-    def grow(self, widths: list[int]) -> None:
-        """No column gets narrower."""
-        self.widths = grown(self.widths, widths)
 
     def share(self, shared: list[int], count: int) -> None:
         """Have the first `count` columns as wide as in the other tables."""

@@ -13,13 +13,13 @@ from typing import Any
 
 from kwatch.model import Bookmark, Change, Key, Notice, Query, Resource, Signal, Synced
 from kwatch.protocol.decisions import Cause
-from kwatch.protocol.forms import Form, ObjectForm, TableForm
+from kwatch.protocol.forms import Form, Known, ObjectForm, TableForm
 from kwatch.protocol.session import Request, WatchSession
 from kwatch.sandbox import ApiError, Cluster
 from kwatch.sandbox import Request as ServerRequest
 from kwatch.sandbox.api import Api, Reply, Watching, error_reply
 from kwatch.sandbox.representations import event
-from kwatch.store import NOTHING, Kept, Known
+from kwatch.store import NOTHING, Kept
 
 NAMES = ("a", "b", "c", "d")
 MANY = 12

@@ -104,7 +104,12 @@ def test_an_object_where_a_table_was_asked_for_becomes_a_row_of_name_and_age() -
 )  # fmt: skip
 def test_a_line_that_is_no_event_is_malformed_and_nothing_worse(line: str) -> None:
     with pytest.raises(MalformedFrame):
-        parse_frame(line)
+        parse_frame(line.encode())
+
+
+def test_a_line_that_is_not_utf8_is_malformed() -> None:
+    with pytest.raises(MalformedFrame, match="not UTF-8"):
+        parse_frame(b'{"type":"ADDED","object":{"a":"\xff"}}')
 
 
 @pytest.mark.parametrize("name", ["unauthorized-401", "no-such-resource-404", "version"])
@@ -114,7 +119,7 @@ def test_a_body_that_is_no_list_is_malformed(name: str) -> None:
 
 
 def test_a_bare_status_is_an_error_event() -> None:
-    frame = parse_frame(body("unauthorized-401").decode())
+    frame = parse_frame(body("unauthorized-401"))
     assert (frame.type, frame.object["code"]) == ("ERROR", 401)
 
 
@@ -128,7 +133,7 @@ def test_error_bodies_are_read_on_one_line_on_many_and_as_plain_text() -> None:
 
 def one(value: str) -> Document:
     line = f'{{"type":"ADDED","object":{{"metadata":{{"name":"x"}},"value":{value}}}}}'
-    [item] = ObjectForm().of_frame(parse_frame(line))
+    [item] = ObjectForm().of_frame(parse_frame(line.encode()))
     return item.state
 
 
@@ -151,7 +156,7 @@ def test_ordinary_numbers_and_text_come_out_as_they_went_in() -> None:
 def secret(**parts: object) -> dict:
     metadata = {"name": "s", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "CANARY", "a": "b"}}
     frame = {"type": "ADDED", "object": {"kind": "Secret", "apiVersion": "v1", "metadata": metadata, **parts}}
-    [item] = ObjectForm().of_frame(parse_frame(json.dumps(frame)))
+    [item] = ObjectForm().of_frame(parse_frame(json.dumps(frame).encode()))
     return item.state.object
 
 
@@ -173,5 +178,5 @@ def test_an_object_nested_deeper_than_the_stack_is_kept_as_it_was_sent(form: Any
     if isinstance(form, FullForm):
         columns = '[{"name":"Name","type":"string"}]'
         sent = f'{{"kind":"Table","columnDefinitions":{columns},"rows":[{{"cells":["deep"],"object":{sent}}}]}}'
-    [item] = form.of_frame(parse_frame(f'{{"type":"ADDED","object":{sent}}}'))
+    [item] = form.of_frame(parse_frame(f'{{"type":"ADDED","object":{sent}}}'.encode()))
     assert item.state.encoded.decode() == shown

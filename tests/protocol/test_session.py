@@ -11,9 +11,9 @@ from recordings import body, names, recording
 from kwatch.errors import ApiError, Forbidden, KwatchError, NotFound, ProtocolError, Unauthorized, Unreachable
 from kwatch.model import Bookmark, Change, Checkpoint, Listed, Notice, Query, Resource, Signal, Synced
 from kwatch.protocol.decisions import DECISIONS, Cause
-from kwatch.protocol.forms import ObjectForm, TableForm
+from kwatch.protocol.forms import Known, ObjectForm, TableForm
 from kwatch.protocol.session import Request, WatchSession
-from kwatch.store import Kept, Known
+from kwatch.store import Kept
 
 PODS = Query(Resource("", "v1", "pods", "Pod"), "rec")
 

@@ -15,7 +15,7 @@ from kwatch.cli.spelling import Command
 @click.argument("type", default="pods")
 @click.argument("names", nargs=-1)
 @scenario("rollout")
-@options_of(WATCH, NOTICES)
+@options_of(*WATCH, NOTICES)
 def demo(scenario: str, **options: Any) -> int:
     """Watch an API server inside this process: no cluster needed.
 

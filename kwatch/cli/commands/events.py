@@ -46,16 +46,14 @@ def events(subject: str, event_types: tuple[tuple[str, ...], ...], dedup_events:
     An event that happens again is printed again, with its count; one that expires isn't. `kwatch watch events` watches
     the plain resource.
     """
-    from dataclasses import replace
 
     from kwatch.app import EventOptions, run
 
     types = tuple(dict.fromkeys(kind for group in event_types for kind in group))
     given = to_options({"type": "events", **options})
-    shown = replace(
-        given,
+    shown = given._replace(
         events=EventOptions(subject, types, dedup_events),
         types=("ADDED", "MODIFIED") if given.sink.output in ROWS or given.export.is_asked_for else (),
-        sink=replace(given.sink, show_kind=False),
+        sink=given.sink._replace(show_kind=False),
     )
     return run(shown, environment())

@@ -14,7 +14,7 @@ from kwatch.cli.spelling import Command
 @click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @click.argument("type")
 @click.argument("names", nargs=-1)
-@options_of(WATCH, CONNECTION, NOTICES, KUBECTL)
+@options_of(*WATCH, CONNECTION, NOTICES, KUBECTL)
 def watch(**options: Any) -> int:
     """Watch objects of TYPE: all of a namespace, or the NAMES given.
 
