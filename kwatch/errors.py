@@ -33,7 +33,7 @@ class KwatchError(Exception):
 
 
 class UsageError(KwatchError):
-    """The command line asks for something that doesn't exist or contradicts itself."""
+    """The command line, or a program's arguments, ask for something that doesn't exist or contradicts itself."""
 
     exit_code = ExitCode.USAGE
 

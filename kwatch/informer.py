@@ -286,7 +286,10 @@ _HANDLERS: dict[ChangeType, tuple[str, Callable[[Event], tuple[Object | None, ..
 
 
 class Informer:
-    """Follows objects of one type. Use it as a context manager, or `start` and `stop` it; it runs once."""
+    """Follows objects of one type. Use it as a context manager, or `start` and `stop` it; it runs once.
+
+    Left running, it goes on until the process ends, though nobody holds it any more: its thread does.
+    """
 
     def __init__(
         self,
