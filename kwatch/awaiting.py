@@ -130,6 +130,12 @@ class _Ends:
             raise WaitStopped(f"stopped while waiting for {self.what}")
         return self.time - time.monotonic()
 
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not on once it is stopped. Not by `stop.wait`, amid which a signal handler can't set it."""
+        over = time.monotonic() + seconds
+        while not self.stop.is_set() and (left := over - time.monotonic()) > 0:
+            time.sleep(min(left, TICK_SECONDS))
+
 
 def _opened(subscription: Subscription, plan: Plan, ends: _Ends, *, once: bool) -> Feed:
     """A feed of what is waited for, once its type is served. Raises TimeoutError and WaitStopped."""
@@ -139,7 +145,7 @@ def _opened(subscription: Subscription, plan: Plan, ends: _Ends, *, once: bool) 
 
     if once or not plan.may_await(subscription.selection.type):
         return ask()
-    return once_served(ask, ends.left, ends.stop.wait)
+    return once_served(ask, ends.left, ends.pause)
 
 
 def _elsewhere(work: Callable[[], Feed], ends: _Ends) -> Feed:

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from kwatch.api import Event
-from kwatch.arguments import callback, named, seconds, takes_second
+from kwatch.arguments import LONGEST_SECONDS, callback, named, seconds, takes_second
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import KwatchError, UsageError
 from kwatch.feed import LOG, TICK_SECONDS, TRACE, Access, Feed, Limits, Subscription, selection_of
@@ -331,7 +331,7 @@ class Informer:
         self._what = " ".join((type, *names))
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._ended = threading.Event()
+        self._over = False
         self._told = _Told()
         self._unsynced = 0
         self._added: SimpleQueue[Registration] = SimpleQueue()
@@ -368,7 +368,7 @@ class Informer:
         """
         registration = Registration(add, update, delete, event, error, on_lifecycle, resync)
         self._added.put(registration)
-        if self._ended.is_set():  # nobody will take it out any more
+        if self._over:  # nobody will take it out any more
             registration._end(self.error)
         return registration
 
@@ -444,12 +444,16 @@ class Informer:
         return threading.current_thread() is self._thread
 
     def _await_end(self, timeout: float | None) -> bool:
-        """Whether its thread is over. Not by Thread.join alone: Python 3.10 to 3.12 take a thread for ended once Ctrl-C
-        came while it was joined, and nobody would await the handler that runs."""
-        ended = self._ended.wait(seconds("timeout", timeout))
-        if ended and self._thread:
-            self._thread.join()
-        return ended
+        """Whether its thread is over. It is joined bit by bit and says itself that it is over: Python 3.10 to 3.12 take
+        a thread for ended once Ctrl-C came amid a join, and nobody would await the handler that runs. No lock is taken
+        here in Python code, so that a signal handler may stop what the main thread joins."""
+        given = seconds("timeout", timeout)
+        ends = time.monotonic() + (LONGEST_SECONDS if given is None else given)
+        while self._thread and not self._over and (left := ends - time.monotonic()) > 0:
+            self._thread.join(min(left, TICK_SECONDS))
+            if not self._thread.is_alive() and not self._over:
+                time.sleep(min(left, TICK_SECONDS / 10))
+        return self._over
 
     # In its own thread
 
@@ -466,7 +470,7 @@ class Informer:
             self._give_up(feed.queries[0], error)
         finally:
             feed.stop()
-            self._ended.set()
+            self._over = True
             self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
@@ -522,9 +526,9 @@ class Informer:
         if isinstance(signal, Synced) and signal.first:
             self._unsynced -= 1
             if not self._unsynced:
-                self._told.complete()
                 for registration in self._registrations:
                     registration._complete()
+                self._told.complete()
 
     def _tell(self, step: Lifecycle) -> None:
         for registration in self._registrations:

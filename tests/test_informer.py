@@ -464,6 +464,28 @@ def test_ctrl_c_in_join_awaits_the_handler_that_is_running(cluster: Cluster, ser
     assert program.returncode == 0
 
 
+TERMINATED = """
+import kwatch, signal, sys
+
+informer = kwatch.Informer("cm", server=sys.argv[1])
+informer.add_handler(add=lambda one: print("begun", flush=True))
+signal.signal(signal.SIGTERM, lambda *_: informer.stop())
+informer.start()
+print("joined:", informer.join(), flush=True)
+"""
+
+
+def test_a_signal_handler_may_stop_what_the_main_thread_joins(cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    cluster.create("configmaps", thing("a"))
+    command = [sys.executable, "-c", TERMINATED, server.url]
+    with subprocess.Popen(command, env=variables(tmp_path), stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "begun\n"
+        program.terminate()
+        assert program.communicate(timeout=SECONDS) == ("joined: True\n", None)
+    assert program.returncode == 0
+
+
 def test_a_handler_cannot_await_its_own_end_and_is_told_so(cluster: Cluster, server: Server) -> None:
     cluster.create("configmaps", thing("a"))
     heard = Heard()
