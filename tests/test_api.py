@@ -308,7 +308,7 @@ def test_all_that_is_public_is_there_and_nothing_else_is() -> None:
 @pytest.mark.parametrize("kind", ["Result", "Lifecycle", "Culprit"])
 def test_the_help_of_what_has_fields_tells_each(kind: str) -> None:
     value = getattr(kwatch, kind)
-    told = re.findall(r"^    (\w+)  +\S", value.__doc__, re.MULTILINE)
+    told = re.findall(r"^(\w+)  +\S", inspect.getdoc(value), re.MULTILINE)
     assert set(value._fields) <= set(told)
 
 

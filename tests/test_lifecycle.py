@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import get_args
 
@@ -54,5 +55,5 @@ def test_without_a_limit_there_is_no_end() -> None:
 def test_the_causes_that_a_type_checker_knows_are_those_that_a_watch_goes_on_after() -> None:
     lasting = {cause.name for cause, rule in DECISIONS.items() if {rule.first, rule.then} != {Move.FAIL}}
     assert set(get_args(LifecycleCause)) == lasting | {""}
-    told = re.findall(r"^    ([A-Z_]+)  ", Lifecycle.__doc__ or "", re.MULTILINE)
+    told = re.findall(r"^([A-Z_]+)  ", inspect.getdoc(Lifecycle) or "", re.MULTILINE)
     assert sorted(told) == sorted(lasting)
