@@ -1,4 +1,4 @@
-"""Each fault of the protocol's description, over real sockets, plain and TLS: one test a number.
+"""Each fault of CONTRIBUTING's list, over real sockets, plain and TLS: one test a number.
 
 The unit tests of the session and the model test go further into each; here is the whole way from bytes to events.
 """

@@ -1,4 +1,4 @@
-"""The security list of the protocol's description: hostile servers, credentials, floors."""
+"""The security list of CONTRIBUTING: hostile servers, credentials, floors."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What is done about each way in which an exchange can end: the decision table of the watch.
 
-Read it beside the list of faults: each row names the faults it answers. `WatchSession` only looks up here.
+Read it beside the list of faults in CONTRIBUTING: each row names those it answers. `WatchSession` only looks up here.
 """
 
 from __future__ import annotations

@@ -341,7 +341,7 @@ def _metadata(value: Any) -> dict[str, Any]:
 
 
 def _redact(secret: dict[str, Any], metadata: dict[str, Any], trace: bytes) -> None:
-    """Replace a Secret's values and the copy of them that `kubectl apply` leaves (protocol.md, Security 6).
+    """Replace a Secret's values and the copy of them that `kubectl apply` leaves (CONTRIBUTING, Security 6).
 
     With `trace`, a random key, redacted values are told apart by a keyed hash that means nothing outside of this run: a
     diff must see that a secret changed without holding it."""

@@ -2,7 +2,7 @@
 
 The caller alternates: `next_request`, then what came of it (`receive_page`, `receive_data`, `receive_status`,
 `receive_end`), then `signals`. Time, chance and bytes are arguments. What is done about each fault stands in
-DECISIONS; the numbers are the faults of the protocol's description. The resume point comes of a finished list, a
+DECISIONS; the numbers are the faults of CONTRIBUTING. The resume point comes of a finished list, a
 handled event or a bookmark, and of nothing else.
 """
 

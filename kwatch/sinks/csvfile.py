@@ -2,7 +2,7 @@
 labels: those asked for, each under its whole key, and all of them as LABELS.
 
 The time is UTC whatever the terminal's rows have, for a file is read elsewhere and later; so is it always there.
-A cell that a spreadsheet would run as a formula gets a leading `'` (protocol.md, Security 2); control characters are
+A cell that a spreadsheet would run as a formula gets a leading `'` (CONTRIBUTING, Security 2); control characters are
 left out and line breaks become blanks, so that an event is a line.
 """
 
