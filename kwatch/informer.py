@@ -23,6 +23,7 @@ from kwatch.lifecycle import Lifecycle, lifecycle
 from kwatch.model import Batch, Change, ChangeType, Key, Query, Resource, Signal, Synced
 from kwatch.protocol.forms import Document, SharedForm
 from kwatch.protocol.session import PAGE_SIZE
+from kwatch.text import one_line
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -115,8 +116,7 @@ class ObjectStore:
             if index not in self._complained:
                 self._complained.add(index)
                 why = str(error) if isinstance(error, UsageError) else f"{_name(error)}: {error}"
-                name = "/".join(filter(None, key))
-                LOG.error("the index %s can't be made of %s, and perhaps of others: %s", index, name, why)
+                LOG.error("the index %s can't be made of %s, and perhaps of others: %s", index, _shown(key), why)
             return
         self._values_of[index][key] = tuple(values)
         for value in values:
@@ -252,7 +252,7 @@ class Registration:
             self._failed(step.error, None, "")
             return True
         except BaseException:  # the informer is ending already, and others are to be told
-            LOG.exception("a handler raised")
+            LOG.exception("a handler exited that was told why the informer of %s gave up", step.query)
             return False
 
     def _failed(self, error: Exception, event: Event | None, what: str) -> None:
@@ -273,7 +273,7 @@ class Registration:
         try:
             handler(*args)
         except Exception as error:  # a handler's failure must end neither the informer nor other handlers
-            on = f" on {event.resource.qualified} {'/'.join(filter(None, event.key))}" if event else ""
+            on = f" on {event.resource.qualified} {_shown(event.key)}" if event else ""
             self._failed(error, event, f"the handler {name}={named(handler)} raised{on}")
 
 
@@ -552,6 +552,10 @@ def _event(kind: ChangeType, key: Key, document: Document, old: Document | None,
     metadata = document.object["metadata"]
     uid, version = str(metadata.get("uid", "")), str(metadata.get("resourceVersion", ""))
     return Event(Change(kind, key, uid, version, document, old, initial=old is None), resource)
+
+
+def _shown(key: Key) -> str:
+    return one_line("/".join(filter(None, key)))
 
 
 def _name(value: object) -> str:

@@ -419,9 +419,15 @@ def test_colour_is_as_asked_for_in_a_pipe(wanted: str, coloured: bool, server: S
 
 
 def test_without_any_kubeconfig_the_error_says_where_it_looked(tmp_path: Path) -> None:
-    run = kwatch(["pods"], tmp_path, KUBECONFIG=str(tmp_path / "none"))
+    run = kwatch(["pods"], tmp_path, KUBERNETES_MASTER="http://127.0.0.1:1")
     assert run.returncode == 1
-    assert "no kubeconfig was found" in run.stderr
+    assert (
+        f"no kubeconfig was found ({tmp_path}/.kube/config), so this is the default server; set KUBECONFIG"
+        in run.stderr
+    )
+    named = kwatch(["pods"], tmp_path, KUBECONFIG=str(tmp_path / "none"), KUBERNETES_MASTER="http://127.0.0.1:1")
+    assert named.returncode == 1
+    assert f"KUBECONFIG names no file that is there ({tmp_path}/none), so this is the default server" in named.stderr
 
 
 @pytest.mark.parametrize(
