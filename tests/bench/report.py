@@ -1,4 +1,4 @@
-"""The figures as tables, as JSON, and the growth as a picture."""
+"""The figures as tables (those of README too), as JSON, and the growth as a picture."""
 
 from __future__ import annotations
 
@@ -121,9 +121,38 @@ def targets(results: Results) -> list[Row]:
     return rows
 
 
+_SHOWN = {
+    "objects of 3 KB": "objects",
+    "rows of 3 KB": "rows",
+    "list as objects": "a list, objects",
+    "list as rows": "a list, rows",
+}
+"""The cases that README shows, and what their programs read."""
+
+
+def readme(results: Results) -> str:
+    """The tables in README: what the programs cost, and the targets. Programs that were missing are left out."""
+    costs = [
+        [row["program"], reads, *(_cell(name, row[name]) for name in ("cpu", "by_kwatch", "peak_mib"))]
+        for case, reads in _SHOWN.items()
+        for row in results.get(case, ())
+        if "missing" not in row
+    ]
+    aims = [[row["target"], row["wanted"], _cell("found", row["found"]), row["met"]] for row in results["targets"]]
+    tables = [
+        (["program", "reads", "CPU s", "÷ kwatch", "peak MiB"], costs, "left left right right right"),
+        (["target", "wanted", "found", ""], aims, "left right right left"),
+    ]
+    return "\n\n".join(
+        tabulate(cells, heads, tablefmt="rst", colalign=align.split(), disable_numparse=True)
+        for heads, cells, align in tables
+    )
+
+
 def write(results: Results, folder: Path) -> None:
-    """`bench.json`, and `growth.svg` where growth was measured."""
+    """`bench.json`, `bench.rst` for README, and `growth.svg` where growth was measured."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bench.rst").write_text(readme(results) + "\n")
     (folder / "bench.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     if "growth" in results:
         draw(results["growth"], folder / "growth.svg")
