@@ -16,6 +16,7 @@ from kwatch.gotext import printed
 from kwatch.model import Column, Row
 from kwatch.text import inert, one_line
 
+_FRACTION = re.compile(r"\.[0-9]+")
 _LINE_BREAK = re.compile(r"[\n\r\f]")
 AGE = "AGE"
 NONE = "<none>"
@@ -153,11 +154,21 @@ def seconds_since(time: str, now: datetime) -> float | None:
 @lru_cache(maxsize=4096)
 def _moment(time: str) -> datetime | None:
     """The moment that an RFC 3339 time means, kept: an object's creation is asked for with each of its events."""
+    found = parsed_time(time)
+    return found if found and found.tzinfo else None
+
+
+def parsed_time(time: str) -> datetime | None:
+    """What an ISO 8601 time means, to the microsecond; None where it isn't one. Without an offset it stays naive."""
     try:
-        moment = datetime.fromisoformat(time.replace("Z", "+00:00"))
+        return datetime.fromisoformat(_FRACTION.sub(_six_digits, time.replace("Z", "+00:00")))
     except ValueError:
         return None
-    return moment if moment.tzinfo else None
+
+
+def _six_digits(fraction: re.Match[str]) -> str:
+    """What Python 3.10 takes: three digits or six."""
+    return fraction[0][:7].ljust(7, "0")
 
 
 def human_duration(seconds: int) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from kwatch.cluster.files import config_error, why
+from kwatch.columns import parsed_time
 from kwatch.errors import MalformedFrame
 from kwatch.model import Query, Resource
 from kwatch.protocol.jsontext import changed_by_decoding, decode, decode_exactly, encode
@@ -157,11 +158,10 @@ def parse_time(text: Any) -> float | None:
     """Seconds since the epoch of an RFC 3339 time; None for anything else."""
     if not isinstance(text, str):
         return None
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+    found = parsed_time(text)
+    if found is None:
         return None
-    return (moment if moment.tzinfo else moment.astimezone()).timestamp()
+    return (found if found.tzinfo else found.astimezone()).timestamp()
 
 
 def query_of(record: Record) -> Query:

@@ -32,6 +32,11 @@ def test_an_age_counts_from_the_creation_and_is_unknown_without_one() -> None:
     assert [age(odd, now) for odd in ("", "2026-11-22", "2026-11-22T09:57:00", "soon")] == ["<unknown>"] * 4
 
 
+@pytest.mark.parametrize("fraction", [".5", ".512", ".512345", ".512345678"])
+def test_a_fraction_of_a_second_may_have_any_number_of_digits(fraction: str) -> None:
+    assert age(f"2026-11-22T09:57:00{fraction}Z", datetime(2026, 11, 22, 10, 0, 42, tzinfo=timezone.utc)) == "3m41s"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [("Running", "Running"), (4, "4"), (4.0, "4"), (0.5, "0.5"), (1.5e6, "1.5e+06"),

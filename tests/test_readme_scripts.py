@@ -22,6 +22,7 @@ import pytest
 from command import SECONDS, variables
 from customs import crd
 from kubectl import needs_kubectl
+from polling import eventually
 
 from kwatch.sandbox import ApiError, Cluster, Server
 from kwatch.sandbox.controlplane import ControlPlane
@@ -239,6 +240,7 @@ def test_a_record_goes_on_after_a_kill_and_is_looked_at(cluster: Cluster, server
                 {"metadata": {"name": last, "namespace": "default"}, "spec": {"containers": [container("a", "a")]}},
             )
             running.until(lambda last=last: f'"name":"{last}"' in _recorded(tmp_path))
+        eventually(lambda missed=missed: missed in _state(cluster), f"there is no {missed}")
         cluster.delete("pods", "default", missed, grace=0)
     with endless(record, tmp_path, sandbox=server) as running:
         running.until(lambda: _recorded_state(tmp_path) == _state(cluster))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,10 +67,10 @@ def speed(text: str) -> float:
 
 def moment(text: str) -> float:
     """Seconds since the epoch of `2026-11-25T03:12`, with or without seconds and a zone. Raises BadParameter."""
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no time; write 2026-11-25T03:12 or 2026-11-25T03:12:00Z") from None
+    from kwatch.columns import parsed_time
+
+    if (found := parsed_time(text)) is None:
+        raise click.BadParameter(f"{text!r} is no time; write 2026-11-25T03:12 or 2026-11-25T03:12:00Z")
     return (found if found.tzinfo else found.astimezone()).timestamp()
 
 
