@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+import requests
 import yaml
 from command import kwatch, variables
 
@@ -150,6 +151,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (home / ".kube" / "config").write_text(
             json.dumps({"contexts": contexts, "clusters": clusters, "current-context": "prod"})
         )
+        pod = {"metadata": {"name": "web-0"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+        requests.post(f"{server.url}/api/v1/namespaces/default/pods", json=pod, timeout=10).raise_for_status()
         recorded = kwatch(["pods", "-o", "ndjson", "--timestamps", "--count", "3"], home).stdout
         (home / "pods.ndjson").write_text(recorded)
         (home / "url").write_text(server.url)

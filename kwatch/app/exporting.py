@@ -61,11 +61,16 @@ _REFUSALS: tuple[tuple[Callable[[Options], object], str], ...] = (
      "what enters or leaves by its AGE isn't remembered; with --state leave out --where AGE"),
     (lambda options: options.export.state and options.count is not None,
      "--count could end a run amid what came at once; with --state end it by --duration"),
+    (lambda options: options.export.state and options.is_list,
+     "--duration 0 ends before it is known what changed meanwhile; with --state give it time: --duration 10s"),
     (lambda options: options.export.state and (options.until or options.fail_on),
      "--until could end a run amid what came at once; with --state end it by --duration"),
     *((lambda options, name=name: getattr(options.export, name) and not options.export.output_file,
        f"--{name.replace('_', '-')} is for an --output-file; name one")
       for name in ("rotate_size", "rotate_every", "rotate_keep", "compress")),
+    *((lambda options, name=name: getattr(options.export, name) and not options.export.rotates,
+       f"--{name.replace('_', '-')} is for rotated files; give --rotate-size or --rotate-every, too")
+      for name in ("rotate_keep", "compress")),
 )  # fmt: skip
 """What doesn't go together, and what to do instead."""
 

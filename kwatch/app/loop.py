@@ -35,7 +35,7 @@ class Loop:
         stages: Sequence[Stage],
         sink: Sink,
         voice: Voice,
-        watches: int,
+        queries: Sequence[Query],
         export: Export | None = None,
         vitals: Vitals | None = None,
         until: Until | None = None,
@@ -47,7 +47,13 @@ class Loop:
         self._ticking = [(place, one) for place, one in enumerate(stages, start=1) if isinstance(one, Ticking)]
         self._sink = sink
         self._voice = voice
-        self._watches = watches
+        self._watches = len(queries)
+        self._unlisted = set(queries) if options.is_list else set()
+        self._unseen = {query for query in queries if query.name}
+        self._is_empty = True
+        self._place = _place(queries)
+        self._is_incomplete = False
+        """Whether something that was asked for by name, or listed, could not be had: then the end is no success."""
         self._export = export
         self._vitals = vitals
         self._next_heartbeat = time.monotonic() + options.heartbeat
@@ -59,16 +65,10 @@ class Loop:
 
     def until_ended(self, pump: Pump, started: float) -> ExitCode:
         """The exit code once count, or duration since `started`, is reached, conditions are, or nobody reads stdout."""
-        ends = started + self._options.duration if self._options.duration is not None else float("inf")
-        while not self._counted():
-            now = time.monotonic()
-            if now >= ends:
-                self._end_stages()
-                return ExitCode.OK
-            if self._until and (code := self._until.code(pump)) is not None:
-                self._end_stages()
-                return code
-            self._take_all(pump, min(TICK_SECONDS, ends - now, self._until.left() if self._until else TICK_SECONDS))
+        ends = self._options.ends(started)
+        while (code := self._ended(pump, ends)) is None:
+            left = self._until.left() if self._until else TICK_SECONDS
+            self._take_all(pump, max(min(TICK_SECONDS, ends - time.monotonic(), left), 0))
             self._tick_stages()
             self._sink.tick(time.monotonic())
             self._flush(ends)
@@ -76,7 +76,26 @@ class Loop:
                 self._beat(self._vitals, time.monotonic())
             if self._env.stdout_closed():
                 return ExitCode.PIPE_CLOSED
-        return ExitCode.OK
+        if not self._counted():
+            self._end_stages()
+        if self._options.is_list and self._is_empty and not self._is_incomplete:
+            self._notice(f"No resources found{self._place}")
+        return ExitCode.ERROR if self._is_incomplete and code is ExitCode.OK else code
+
+    def _ended(self, pump: Pump, ends: float) -> ExitCode | None:
+        """The exit code, once something that was asked for ends the run."""
+        if self._has_all() or time.monotonic() >= ends:
+            return ExitCode.OK
+        if self._until and (code := self._until.code(pump)) is not None:
+            return code
+        return ExitCode.OK if self._is_listed() else None
+
+    def _has_all(self) -> bool:
+        """Whether so many events were printed, and of each name it is known whether it is there."""
+        return self._counted() and not self._unseen
+
+    def _is_listed(self) -> bool:
+        return self._options.is_list and not self._unlisted
 
     def _flush(self, ends: float) -> None:
         if self._export:
@@ -99,7 +118,8 @@ class Loop:
         late = time.monotonic() + LATE_SECONDS
         while batch:
             self._handle(batch)
-            batch = pump.take(0) if not self._counted() and not self._is_late(late) else None
+            is_over = self._counted() or self._is_listed()
+            batch = pump.take(0) if not is_over and not self._is_late(late) else None
 
     def _handle(self, batch: Batch) -> None:
         if self._vitals:
@@ -141,6 +161,8 @@ class Loop:
             self._fail(batch.query, batch.failure)
 
     def _print(self, query: Query, changes: list[Change]) -> None:
+        if changes:
+            self._unseen.discard(query)
         if self._options.watch_only:
             changes = [change for change in changes if not change.initial]
         if self._options.count is None:
@@ -164,9 +186,12 @@ class Loop:
         if isinstance(signal, Synced):
             self._voice.progress.clear()
             self._synced(query, signal)
+            self._answered(query)
         if isinstance(signal, Notice):
             if signal.unanswered:
                 self._unanswered[query] = signal.unanswered
+                self._is_incomplete |= self._options.is_list
+                self._answered(query)
                 self._say_error(signal.unanswered)
                 self._end_unless_answered()
             signal = signal._replace(text=self._voice.fit(signal.text), reason=self._voice.fit(signal.reason))
@@ -178,26 +203,36 @@ class Loop:
 
     def _synced(self, query: Query, signal: Synced) -> None:
         self._notice(f"{query}: listed {signal.objects} at resourceVersion {signal.version}", detail=True)
+        self._is_empty &= not signal.objects
         if signal.objects or not signal.first:
             return
         cluster = f" of {query.cluster}" if query.cluster else ""
         if query.name and not self._options.until:
             where = f" in namespace {query.namespace}" if query.namespace else ""
+            self._is_incomplete = True
             advice = "; check the name, or -n" if query.namespace else "; check the name"
             self._fail(query, NotFound(f'{query.resource.qualified} "{query.name}" not found{where}{cluster}{advice}'))
             return
         where = f" in {query.namespace} namespace" if query.namespace else ""
         wanted = self._options.events.wanted if self._options.events else ""
         what = wanted or query.name or query.resource.plural
-        self._notice(f"No {wanted or 'resources'} found{where}{cluster}; waiting for {what} to appear")
+        if not self._options.is_list:  # of which it is said once, of all types together
+            self._notice(f"No {wanted or 'resources'} found{where}{cluster}; waiting for {what} to appear")
 
     def _notice(self, text: str, *, detail: bool = False) -> None:
         if self._aside and not self._options.quiet and (self._options.verbose or not detail):
             self._voice.say(text)
 
+    def _answered(self, query: Query) -> None:
+        """What there is of it is known, or won't be."""
+        self._unseen.discard(query)
+        self._unlisted.discard(query)
+
     def _fail(self, query: Query, failure: Exception) -> None:
         """One watch can't go on: with others still running it is announced, the last one ends the run."""
         self._watches -= 1
+        self._answered(query)
+        self._is_incomplete |= self._options.is_list
         if not self._watches or not isinstance(failure, KwatchError):
             raise failure
         self._sink.signal(query, Ended(self._voice.fit(str(failure))))
@@ -212,3 +247,9 @@ class Loop:
         """Who can't be reached at the start is tried again while others go on; where none do, the run ends."""
         if self._unanswered and len(self._unanswered) == self._watches:
             raise next(iter(self._unanswered.values()))
+
+
+def _place(queries: Sequence[Query]) -> str:
+    """` in shop namespace`, where all that is watched is in one."""
+    [namespace, *others] = {query.namespace for query in queries}
+    return f" in {namespace} namespace" if namespace and not others else ""

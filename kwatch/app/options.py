@@ -28,6 +28,11 @@ class ExportOptions(NamedTuple):
         """Whether it is an export at all."""
         return bool(self.output_file or self.state)
 
+    @property
+    def rotates(self) -> bool:
+        """Whether its file is ever put aside for a new one."""
+        return bool(self.rotate_size or self.rotate_every)
+
 
 class EventOptions(NamedTuple):
     """What `kwatch events` was asked for: events about `subject` (`TYPE/NAME`, "": about anything) and of `types`."""
@@ -48,7 +53,8 @@ class Options(NamedTuple):
     """What a watch was asked for, of each of `contexts` where several are given.
 
     `count`, `duration` and `timeout` (both in seconds), and the conditions of `until` and `fail_on`, end it; without
-    them it goes on for ever. `chunk_size` 0 lists in one piece.
+    them it goes on for ever. A `duration` of 0 is a list: it ends once what there is is printed. `chunk_size` 0 lists
+    in one piece.
     """
 
     type: str
@@ -86,6 +92,15 @@ class Options(NamedTuple):
     connection: ConnectionOptions = ConnectionOptions()
     cache_dir: str | None = ""
     """Where kubectl's caches are, "" for the usual place; None keeps nothing."""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether what there is now is all that is asked for."""
+        return self.duration == 0
+
+    def ends(self, started: float) -> float:
+        """When the duration is over, in monotonic seconds; never where there is none, or where it is a list."""
+        return started + self.duration if self.duration else float("inf")
 
     def times_out(self, started: float) -> float:
         """When the timeout passes, in monotonic seconds; never where there is none."""

@@ -52,6 +52,27 @@ def _check(options: Options) -> None:
         raise UsageError(f"-o {output} takes nothing after it; leave out ={template}")
     if FORMS[output].takes_template and not template:
         raise UsageError(f"-o {output} needs something after it: -o {output}=…")
+    for is_wrong, words in _REFUSALS:
+        if is_wrong(options):
+            raise UsageError(words.format(output=output or "table"))
+
+
+_TABLES = ("", "table", "wide", "nodes")
+_WITH_LABELS = (*_TABLES, "csv")
+_WITH_EVENTS = ("json", "yaml", "jsonpath", "jsonpath-file", "custom-columns", "custom-columns-file")
+_EVENTS_ANYWAY = ("", "table", "wide", "ndjson", "jsonl")
+
+_REFUSALS: tuple[tuple[Callable[[Options], object], str], ...] = (
+    (lambda options: options.is_list and options.watch_only,
+     "--watch-only leaves out all that a list has; leave it out, or give --duration some time"),
+    (lambda options: options.sink.show_labels and options.sink.output not in _WITH_LABELS,
+     "--show-labels is for tables and csv; -o {output} has no column for them"),
+    (lambda options: options.sink.output_watch_events and options.sink.output not in (*_WITH_EVENTS, *_EVENTS_ANYWAY),
+     "--output-watch-events is for json, yaml, jsonpath and custom-columns; with -o {output} leave it out"),
+    (lambda options: options.sink.diff_all and options.sink.output != "diff",
+     "--diff-all is for -o diff; with -o {output} leave it out"),
+)  # fmt: skip
+"""What would have no effect, so that who typed it would take the output for something else."""
 
 
 def _read(path: str) -> str:
@@ -123,11 +144,18 @@ def sink(options: Options, queries: Sequence[Query], env: Environment, export: E
         show_namespace=namespaced and several,
         show_cluster=any(query.cluster for query in queries),
         show_types=len(types) > 1,
-        show_event=options.events is None,
-        live=options.sink.live and not (options.types or options.sink.timestamps or options.events is not None),
+        show_event=options.events is None and not options.is_list,
+        live=options.sink.live and not _is_of_rows(options),
         queries=tuple(queries),
     )
     return PerFile(shown, env, export) if export else make(shown, env)
+
+
+def _is_of_rows(options: Options) -> bool:
+    """Whether its table is one of rows on a terminal, too: it tells of events, or of one moment."""
+    is_picture = options.sink.output == "nodes"
+    about_events = options.types or options.sink.timestamps or options.events is not None
+    return bool(about_events or (options.is_list and not is_picture))
 
 
 def form(query: Query, options: Options, also: Wants) -> Form:

@@ -55,7 +55,7 @@ def _watch_known(
     options: Options, connections: Sequence[Connection], env: Environment, voice: Voice, started: float
 ) -> ExitCode:
     """Watch; once more where all that was wrong is what an earlier run kept of the types."""
-    ends = started + options.duration if options.duration is not None else float("inf")
+    ends = options.ends(started)
     for _ in range(2):
         try:
             wanted = sources(options, connections, env.variables, voice, min(ends, options.times_out(started)))
@@ -95,7 +95,7 @@ def _run(
         stages = [*([until] if until else []), outdated, *output.stages(options, wanted, sink, export)]
         try:
             with Pump(queries, watcher) as pump, _served(options, vitals, pump, export):
-                loop = Loop(options, env, stages, sink, voice, len(queries), export, vitals, until)
+                loop = Loop(options, env, stages, sink, voice, queries, export, vitals, until)
                 code = loop.until_ended(pump, started)
         finally:
             sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end

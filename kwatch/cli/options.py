@@ -123,8 +123,8 @@ TYPES = (
     click.option("--types", metavar="TYPES", type=event_types, multiple=True,
                  help="Show these events alone: ADDED,MODIFIED,DELETED."),
 )  # fmt: skip
-KUBECTL = (click.option("-w", "--watch", "_", is_flag=True, expose_value=False, hidden=True),)
-"""What kubectl's users type out of habit, and kwatch does anyway."""
+KUBECTL = (click.option("-w", "--watch/--no-watch", "watch", default=True, hidden=True),)
+"""What kubectl's users type out of habit, and kwatch does anyway; or, with =false, a list."""
 OUTPUT = (
     click.option("-o", "--output", metavar="FORM", default="",
                  help="table, wide, nodes, ndjson, jsonl, json, yaml, csv, diff, name, jsonpath=…, jsonpath-file=…, "
@@ -153,7 +153,12 @@ OUTPUT = (
 COUNT = (click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after N events."),)
 ENDING = (
     *COUNT,
-    click.option("--duration", metavar="TIME", type=duration, help="End after TIME: 30s, 2m, 1h30m."),
+    click.option(
+        "--duration",
+        metavar="TIME",
+        type=duration,
+        help="End after TIME: 30s, 2m, 1h30m; 0 (or -w=false) lists what there is, and ends.",
+    ),
 )
 EXPORT = (
     click.option("--output-file", metavar="FILE", type=file_name,
@@ -213,6 +218,10 @@ def to_options(given: dict[str, Any]) -> Options:
     from kwatch.app.options import ExportOptions, Options
     from kwatch.sinks import SinkOptions
 
+    if not given.pop("watch", True):
+        if given["duration"]:
+            raise click.UsageError("--watch=false is a list, and takes no time; leave it out, or --duration")
+        given["duration"] = 0.0
     shared = _watched(given)
     output, _, template = given.pop("output").partition("=")
     color = given.pop("color", "auto")

@@ -56,7 +56,7 @@ class _Known:
         name, equals, value = word.partition("=")
         if not equals or name not in self._switches:
             return [word]
-        return [name] if self._truth(name, value) else []
+        return [name] if self._truth(name, value) else self._off(name)
 
     def short(self, word: str) -> list[str]:
         """`-o=json` as `-o json` and `-A=true` as `-A`, also at the end of several letters (`-Ao=json`)."""
@@ -68,14 +68,19 @@ class _Known:
             return [letters, value]
         if first or last not in self._switches:
             return [word]
-        kept = letters if self._truth(last, value) else letters[:-1]
-        return [kept] if kept != "-" else []
+        if self._truth(last, value):
+            return [letters]
+        return [*([letters[:-1]] if letters[:-1] != "-" else []), *self._off(last)]
 
     def awaits_value(self, word: str) -> bool:
         """Whether the next word is the value of the option in this one."""
         if word.startswith("--"):
             return word in self._valued
         return _SHORT.fullmatch(word) is not None and self._first_valued(word) == len(word) - 1
+
+    def _off(self, switch: str) -> list[str]:
+        """What turns off a switch that is on unless told otherwise; nothing for any other."""
+        return self._switches[switch].secondary_opts[:1]
 
     def _truth(self, switch: str, value: str) -> bool:
         if value.lower() not in _TRUTH:
