@@ -60,14 +60,14 @@ def _check(options: Options) -> None:
 _TABLES = ("", "table", "wide", "nodes")
 _WITH_LABELS = (*_TABLES, "csv")
 _WITH_EVENTS = ("json", "yaml", "jsonpath", "jsonpath-file", "custom-columns", "custom-columns-file")
-_EVENTS_ANYWAY = ("", "table", "wide", "ndjson", "jsonl")
+_AS_KUBECTL = ("", "table", "wide", "name", "ndjson", "jsonl")
 
 _REFUSALS: tuple[tuple[Callable[[Options], object], str], ...] = (
     (lambda options: options.is_list and options.watch_only,
      "--watch-only leaves out all that a list has; leave it out, or give --duration some time"),
     (lambda options: options.sink.show_labels and options.sink.output not in _WITH_LABELS,
      "--show-labels is for tables and csv; -o {output} has no column for them"),
-    (lambda options: options.sink.output_watch_events and options.sink.output not in (*_WITH_EVENTS, *_EVENTS_ANYWAY),
+    (lambda options: options.sink.output_watch_events and options.sink.output not in (*_WITH_EVENTS, *_AS_KUBECTL),
      "--output-watch-events is for json, yaml, jsonpath and custom-columns; with -o {output} leave it out"),
     (lambda options: options.sink.diff_all and options.sink.output != "diff",
      "--diff-all is for -o diff; with -o {output} leave it out"),

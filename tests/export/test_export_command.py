@@ -229,6 +229,8 @@ def test_documents_are_appended_as_documents(
         (["-o", "ndjson", "--state", "s", "--sort-by", ".metadata.name"], "leave it out"),
         (["-o", "ndjson", "--rotate-size", "1MB"], "--rotate-size is for an --output-file"),
         (["-o", "ndjson", "--compress"], "--compress is for an --output-file"),
+        (["-o", "ndjson", "--output-file", "f", "--compress"], "--compress is for rotated files; give --rotate-size"),
+        (["-o", "ndjson", "--output-file", "f", "--rotate-keep", "2"], "--rotate-keep is for rotated files"),
         (["-o", "ndjson", "--output-file", ""], "a file has no empty name"),
         (["-o", "ndjson", "--output-file", "-"], "leave it out for stdout"),
         (["-o", "ndjson", "--output-file", "e", "--state", ""], "a file has no empty name"),
