@@ -72,8 +72,10 @@ class Judge:
         """Seconds that the main thread may wait for something to come."""
         return TICK_SECONDS if self.checks_once else max(min(TICK_SECONDS, self._ends - time.monotonic()), 0)
 
-    def report(self, conditions: str) -> list[str]:
-        """What to say of an end that isn't what was waited for, a line each."""
+    def report(
+        self, conditions: str, is_said: Callable[[str, str, str], bool] = lambda reference, namespace, why: False
+    ) -> list[str]:
+        """What to say of an end that isn't what was waited for, a line each; why, unless that `is_said` already."""
         if self.end is not None:
             result = self.end.result
             return [f"error: {result.reference}{self.wait.place(result.namespace)}: {result.reason}"] if result else []
@@ -83,7 +85,8 @@ class Judge:
         words = "not met" if self.checks_once else f"timed out after {timeout:g}s waiting"
         missing = self.wait.references(met=False)
         lines = [
-            f"error: {words} for {conditions} on {reference}{self.wait.place(namespace)}: {why}"
+            f"error: {words} for {conditions} on {reference}{self.wait.place(namespace)}"
+            + ("" if is_said(reference, namespace, why) else f": {why}")
             for reference, namespace, why in missing[:REPORTED]
         ]
         if len(missing) > REPORTED:

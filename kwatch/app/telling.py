@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kwatch.app.voice import Voice
 from kwatch.conditions.wait import Wait
 from kwatch.model import Environment
@@ -22,6 +24,8 @@ class Telling:
         self._in_place = env.stderr.isatty() and not env.is_dumb
         self._shown = ""
         self._summed = float("-inf")
+        self._tally = 0
+        self._said: dict[tuple[str, str], str] = {}
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -40,13 +44,25 @@ class Telling:
         if self._in_place:
             self._rewrite(self._voice.fit(waiting.progress()))
             return
-        news = waiting.news()
-        if len(news) <= NEWS_OBJECTS:
-            for reference, namespace, why in news:
-                self._voice.say(f"{reference}{waiting.place(namespace)}: {why}")
+        steps = waiting.steps()
+        if len(steps) <= NEWS_OBJECTS:
+            self._tell_each(waiting, steps)
         elif now - self._summed >= SUM_SECONDS:
             self._summed = now
             self._voice.say(waiting.progress())
+
+    def has_said(self, reference: str, namespace: str, why: str) -> bool:
+        """Whether the last line about an object said just that, and still stands."""
+        return self._said.get((reference, namespace)) == why
+
+    def _tell_each(self, waiting: Wait, steps: Sequence[tuple[str, str, str]]) -> None:
+        for reference, namespace, why in steps:
+            self._said[reference, namespace] = why
+            self._voice.say(f"{reference}{waiting.place(namespace)}: {why}")
+        met, wanted = waiting.tally()
+        if met != self._tally and wanted > 1:
+            self._voice.say(f"{met} of {wanted} met")
+        self._tally = met
 
     def clear(self) -> None:
         """Take the line in place away."""

@@ -136,14 +136,15 @@ class _Waiting:
         """The exit code, once the wait is decided, its time is up or the reader of stdout is gone."""
         try:
             while (code := self._judge.code(pump)) is None:
-                self._telling.progress(self._judge.wait, time.monotonic())
+                if not self._judge.checks_once:
+                    self._telling.progress(self._judge.wait, time.monotonic())
                 if self._env.stdout_closed():
                     return ExitCode.PIPE_CLOSED
                 self._take_all(pump)
         finally:
             self._telling.clear()
         self._print()
-        for line in self._judge.report(self._conditions()):
+        for line in self._judge.report(self._conditions(), self._telling.has_said):
             self._telling.say(line)
         return code
 

@@ -18,6 +18,7 @@ from kwatch.conditions.dependents import (
     waiting_reason,
 )
 from kwatch.conditions.verdict import Culprit, Object, condition_of, count, part, parts
+from kwatch.text import brief
 
 
 class Rule(NamedTuple):
@@ -88,11 +89,33 @@ def last_failed(workload: Object, dependents: Dependents) -> Culprit | None:
     return None
 
 
-def waits_for(workload: Object, dependents: Dependents) -> str:
-    """The first pod of the newest revision that isn't ready and what it waits for: `web-7f… (ContainerCreating)`."""
+class Awaited(NamedTuple):
+    """What a workload waits for in words, and in few: `web-85545d867f-2zj7l (Pending)`, `web-…-2zj7l (Pending)`."""
+
+    whole: str = ""
+    brief: str = ""
+
+
+def waits_for(workload: Object, dependents: Dependents) -> Awaited:
+    """The first pod of the newest revision that isn't ready, and what that waits for; or who stands in its way."""
     for pod in dependents.new_pods(workload):
         if not is_finished(pod) and not is_ready(pod):
-            return f"{part(pod, 'metadata', 'name')} ({state(pod)})"
+            does = state(pod)
+            if does == NOT_READY and workload.get("kind") == "Job":
+                does = "running"  # nobody waits for it to be ready, but for its end
+            return Awaited(f"{part(pod, 'metadata', 'name')} ({does})", f"{_short_name(pod)} ({does})")
+    whole = _in_the_way(workload, dependents)
+    return Awaited(whole, brief(whole))
+
+
+def _short_name(pod: Object) -> str:
+    """Its name without what all pods of its ReplicaSet have in common: `web-…-2zj7l`."""
+    common = str(part(pod, "metadata", "labels").get("pod-template-hash") or "")
+    name = str(part(pod, "metadata", "name"))
+    return name.replace(f"-{common}-", "-…-", 1) if common else name
+
+
+def _in_the_way(workload: Object, dependents: Dependents) -> str:
     if blocker := _blocker(workload, dependents):
         return blocker
     refusal = dependents.refusal(workload)

@@ -160,13 +160,10 @@ class RolledOut:
             return Verdict(Outcome.FAILED, "rollout failed", verdict.progress, culprit, doubtful=True)
         doubtful = self.fail_fast and failures.is_suspicious(value, dependents)
         waits = failures.waits_for(value, dependents)
-        if not waits:
+        if not waits.whole:
             return verdict
-        return verdict._replace(
-            doubtful=doubtful,
-            why=f"{verdict.why.rstrip('.')}; waiting for {waits}",
-            progress=f"{verdict.progress}: waiting for {waits}",
-        )
+        why = f"{verdict.why.rstrip('.')}; waiting for {waits.whole}"
+        return verdict._replace(doubtful=doubtful, why=why, waits=waits.brief)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +190,12 @@ class Completed:
             and (stuck := failures.failure(value, subject.dependents, now.monotonic))
         ):
             return Verdict(Outcome.FAILED, "the Job can't run", figures, stuck, doubtful=True)
-        waits = failures.waits_for(value, subject.dependents) if subject.dependents else ""
+        if part(value, "spec").get("suspend"):
+            return Verdict(Outcome.WAITING, "it is suspended")
+        waits = failures.waits_for(value, subject.dependents) if subject.dependents else failures.Awaited()
         doubtful = bool(self.fail_fast and subject.dependents and failures.is_suspicious(value, subject.dependents))
-        words = figures + (f": waiting for {waits}" if waits else "")
-        return Verdict(
-            Outcome.WAITING, "it is suspended" if part(value, "spec").get("suspend") else words, words, None, doubtful
-        )
+        words = figures + (f": waiting for {waits.whole}" if waits.whole else "")
+        return Verdict(Outcome.WAITING, words, figures, None, doubtful, waits.brief)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class _Figures:
 class _Step(NamedTuple):
     holds: Callable[[_Figures], bool]
     words: str
+    brief: str
 
 
 class _Kind(NamedTuple):
@@ -70,7 +71,7 @@ def verdict(value: Object, *, deadline: bool = True) -> Verdict:
         return Verdict(Outcome.FAILED, text, figures.brief)
     for step in kind.steps:
         if step.holds(figures):
-            return Verdict(Outcome.WAITING, figures.say(step.words), figures.brief)
+            return Verdict(Outcome.WAITING, figures.say(step.words), figures.say(step.brief))
     return Verdict(Outcome.MET, figures.say(kind.done(figures)), figures.brief)
 
 
@@ -137,11 +138,17 @@ KINDS = {
             _Step(
                 lambda f: f.updated < f.want,
                 f"{_DEPLOYMENT}{{f.updated}} out of {{f.want}} new replicas have been updated...",
+                "{f.updated} of {f.want} updated",
             ),
-            _Step(lambda f: f.old > 0, f"{_DEPLOYMENT}{{f.old}} old replicas are pending termination..."),
+            _Step(
+                lambda f: f.old > 0,
+                f"{_DEPLOYMENT}{{f.old}} old replicas are pending termination...",
+                "{f.old} old still to end",
+            ),
             _Step(
                 lambda f: f.available < f.updated,
                 f"{_DEPLOYMENT}{{f.available}} of {{f.updated}} updated replicas are available...",
+                "{f.available} of {f.updated} available",
             ),
         ),
         "Waiting for deployment spec update to be observed...",
@@ -153,10 +160,12 @@ KINDS = {
             _Step(
                 lambda f: f.updated < f.want,
                 f"{_DAEMON_SET}{{f.updated}} out of {{f.want}} new pods have been updated...",
+                "{f.updated} of {f.want} updated",
             ),
             _Step(
                 lambda f: f.available < f.want,
                 f"{_DAEMON_SET}{{f.available}} of {{f.want}} updated pods are available...",
+                "{f.available} of {f.want} available",
             ),
         ),
         "Waiting for daemon set spec update to be observed...",
@@ -165,15 +174,21 @@ KINDS = {
     "StatefulSet": _Kind(
         _of_stateful_set,
         (
-            _Step(lambda f: f.missing > 0, "Waiting for {f.missing} pods to be ready..."),
+            _Step(
+                lambda f: f.missing > 0,
+                "Waiting for {f.missing} pods to be ready...",
+                "{f.missing} of {f.want} not ready",
+            ),
             _Step(
                 lambda f: f.updated < f.due,
                 "Waiting for partitioned roll out to finish: {f.updated} out of {f.due} new pods have been updated...",
+                "{f.updated} of {f.due} updated",
             ),
             _Step(
                 lambda f: not f.partitioned and f.update_revision != f.current_revision,
                 "waiting for statefulset rolling update to complete "
                 "{f.updated} pods at revision {f.update_revision}...",
+                "{f.updated} of {f.want} updated",
             ),
         ),
         "Waiting for statefulset spec update to be observed...",

@@ -59,8 +59,9 @@ class Culprit(NamedTuple):
 class Verdict(NamedTuple):
     """What a condition says of an object at one moment, and why in words.
 
-    `progress` is the same in few words, for a line that is rewritten in place. `doubtful`: it comes of other objects,
-    whose watches may be ahead of or behind one another, so that all is to be read anew before it is believed.
+    `progress` is how far it is in few words, and `waits` which pod it waits for: both to be told while it goes on.
+    `doubtful`: it comes of other objects, whose watches may be ahead of or behind one another, so that all is to be
+    read anew before it is believed.
     """
 
     outcome: Outcome
@@ -68,6 +69,12 @@ class Verdict(NamedTuple):
     progress: str = ""
     culprit: Culprit | None = None
     doubtful: bool = False
+    waits: str = ""
+
+    @property
+    def brief(self) -> str:
+        """How far it is and what it waits for; "" where `why` is all there is to say."""
+        return f"{self.progress}; waiting for {self.waits}" if self.waits else self.progress
 
 
 class Moment(NamedTuple):

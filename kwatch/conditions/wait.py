@@ -259,6 +259,28 @@ class Wait:
                 found.append((target.reference, target.key[0], why))
         return found
 
+    def steps(self) -> list[tuple[str, str, str]]:
+        """The same in brief, of what isn't met yet, and only where it has got further: another pod of a rollout that
+        starts is no step, another number is."""
+        found = []
+        for key, target in self._targets.items():
+            verdict = target.verdict
+            if verdict.outcome is Outcome.MET:
+                self._told.pop(key, None)  # what it lacked is news when it lacks it again
+            if verdict is _UNLISTED or verdict.doubtful or verdict.outcome is not Outcome.WAITING:
+                continue
+            step = verdict.progress or _why(verdict)
+            if self._told.get(key) != step:
+                self._told[key] = step
+                found.append((target.reference, target.key[0], verdict.brief or step))
+        return found
+
+    def tally(self) -> tuple[int, int]:
+        """How many objects are met, and of how many: those there are, or as many as are enough."""
+        targets = list(self._targets.values())
+        met = sum(each.verdict.outcome is Outcome.MET for each in targets)
+        return met, self._plan.count or len(targets)
+
     def place(self, namespace: str) -> str:
         """` in NAMESPACE`, where the objects of several are waited for: a name alone wouldn't tell them apart."""
         spaces = {query.namespace for query in self._queries}
@@ -284,11 +306,10 @@ class Wait:
         first = next((each for each in targets if each.verdict.outcome is not Outcome.MET), None)
         if first is None:
             return f"{len(targets)} met" if targets else f"there are no {self.sought} yet"
-        words = f"{first.reference}{self.place(first.key[0])}: {first.verdict.progress or _why(first.verdict)}"
+        words = f"{first.reference}{self.place(first.key[0])}: {first.verdict.brief or _why(first.verdict)}"
         if len(targets) == 1:
             return words
-        met = sum(each.verdict.outcome is Outcome.MET for each in targets)
-        return f"{met}/{self._plan.count or len(targets)} met; {words}"
+        return "{} of {} met; {}".format(*self.tally(), words)
 
     @property
     def is_synced(self) -> bool:

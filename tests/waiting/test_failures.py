@@ -421,6 +421,23 @@ def test_a_stateful_set_stuck_on_a_pod_of_an_older_revision_names_it(
     assert (verdict.outcome, verdict.why) == (Outcome.WAITING, f"Waiting for 1 pods to be ready; waiting for {says}")
 
 
+def test_how_far_a_rollout_is_is_told_in_few_words_without_the_hash_that_its_pods_share() -> None:
+    hashed = {"labels": {"pod-template-hash": "85545d867f"}, "name": "web-85545d867f-2zj7l", "phase": "Pending"}
+    waiting = judged(deployment(replicas=5), OLD, NEW, pod("new", **hashed))
+    assert waiting.brief == "1 of 5 updated; waiting for web-…-2zj7l (Pending)"
+    assert waiting.why.endswith("new replicas have been updated; waiting for web-85545d867f-2zj7l (Pending)")
+    updated = deployment(updatedReplicas=4, availableReplicas=2)
+    assert judged(updated, NEW).brief == "2 of 4 available"
+    assert judged(deployment(updatedReplicas=3), NEW).brief == "1 old still to end"
+
+
+def test_a_jobs_pod_that_runs_is_running_not_unready() -> None:
+    job = {"kind": "Job", "metadata": {"name": "web", "uid": "web"}, "status": {"active": 1}}
+    waiting = judged(job, pod("web", name="migrate-z8dt5"), condition="complete")
+    assert waiting.brief == "0/1 succeeded, 1 active, 0 failed; waiting for migrate-z8dt5 (running)"
+    assert "(not ready)" not in waiting.why
+
+
 def test_a_pod_that_is_not_ready_says_what_it_waits_for() -> None:
     stuck = judged(pod("web", "ImagePullBackOff"), condition="condition=ready")
     assert stuck.why == "Ready is False (ImagePullBackOff)"

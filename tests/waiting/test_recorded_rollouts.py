@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -200,6 +202,19 @@ def test_a_recorded_rollout_is_judged_at_the_event_that_decides_it(case: Case) -
     assert all(words in text for words in case.says), text
     assert proof.t - 0.01 <= max(judged.at, start) <= max(proof.t, start) + LATE * SPEED
     print_row(case, proof, judged)
+
+
+@pytest.mark.parametrize("recording", ["deployment-ok", "daemonset-ok", "statefulset-ok"])
+def test_a_recorded_rollout_is_told_in_short_lines_one_a_number(recording: str) -> None:
+    events = recorded(recording)
+    kind = next(kind for kind in ("Deployment", "DaemonSet", "StatefulSet") if recording.startswith(kind.lower()))
+    with Replay(events, started_at(events, kind), SPEED) as replay:
+        told = judge(replay, f"{kind.lower()}/x", "rollout").stderr.splitlines()
+    assert 2 <= len(told) <= 9, told
+    assert max(map(len, told)) <= 100
+    words = rf"kwatch: {kind.lower()}\.apps/x: (.*?)(; waiting for \S+ \([A-Za-z ]+\))?"
+    numbers = [re.fullmatch(words, line)[1] for line in told]
+    assert [one for one, following in pairwise(numbers) if one == following] == []
 
 
 def print_row(case: Case, proof: Recorded, judged: Judged) -> None:

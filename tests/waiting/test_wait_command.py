@@ -156,11 +156,12 @@ def test_what_a_selector_finds_is_waited_for_all_of_it_and_at_least_one(
         create_pod(cluster, "web-0")
         create_pod(cluster, "web-1")
         set_ready(cluster, "web-0", "True")
-        eventually(lambda: "pod/web-0: Ready is True" in running.stderr)
+        eventually(lambda: "1 of 2 met" in running.stderr)
         assert running.process.poll() is None
         set_ready(cluster, "web-1", "True")
         assert running.process.wait(PATIENCE) == 0
         assert running.stdout.splitlines() == ["pod/web-0 condition met", "pod/web-1 condition met"]
+        assert "is True" not in running.stderr  # what is met is said on stdout, at the end
 
 
 def test_count_is_enough_of_what_a_selector_finds_and_a_deletion_among_them_is_no_failure(
@@ -173,7 +174,7 @@ def test_count_is_enough_of_what_a_selector_finds_and_a_deletion_among_them_is_n
         eventually(lambda: server.watches)
         cluster.delete("pods", "default", "web-0")
         set_ready(cluster, "web-1", "True")
-        eventually(lambda: "pod/web-1: Ready is True" in running.stderr)
+        eventually(lambda: "1 of 2 met" in running.stderr)
         assert running.process.poll() is None
         set_ready(cluster, "web-3", "True")
         assert running.process.wait(PATIENCE) == 0
@@ -188,7 +189,7 @@ def test_all_hold_at_once_one_that_was_met_and_no_longer_is_doesnt_count(
         eventually(lambda: server.watches)
         set_ready(cluster, "web-0", "False")
         set_ready(cluster, "web-1", "True")
-        eventually(lambda: "pod/web-1: Ready is True" in running.stderr)
+        eventually(lambda: "pod/web-0: Ready is False" in running.stderr)
         assert running.process.poll() is None
         set_ready(cluster, "web-0", "True")
         assert running.process.wait(PATIENCE) == 0
@@ -530,6 +531,16 @@ def test_a_terminal_has_one_line_rewritten_in_place(cluster: Cluster, server: Se
     assert b"pod/web-0: Ready is False (ContainersNotReady: c is starting)" in shown
     assert shown.endswith(b"\r\x1b[K")
     assert b"\n" not in shown
+
+
+def test_a_timeout_gives_its_reason_once(cluster: Cluster, server: Server) -> None:
+    create_pod(cluster, "web-0")
+    reason = "pod/web-0: Ready is False (ContainersNotReady: c is starting)"
+    late = "kwatch: error: timed out after 0.3s waiting for condition=Ready on pod/web-0"
+    arguments = ("pod/web-0", "--for", "condition=Ready", "--timeout")
+    assert asked(server, *arguments, "300ms")[2].splitlines() == [f"kwatch: {reason}", late]
+    assert asked(server, *arguments, "300ms", "-q")[2].splitlines() == [f"{late}{reason.removeprefix('pod/web-0')}"]
+    assert len(asked(server, *arguments, "0")[2].splitlines()) == 1
 
 
 def test_a_hostile_message_reaches_no_terminal(cluster: Cluster, server: Server, tmp_path: Path) -> None:
