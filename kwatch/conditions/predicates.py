@@ -278,11 +278,22 @@ def parse_condition(text: str, *, fail_fast: bool = True) -> Condition:
     name, given, rest = text.partition("=")
     form = _FORMS.get(name.strip().lower())
     if form is None:
-        raise UsageError(f'"{text}" is not a condition; write {SYNTAX}')
+        near = _nearest(name.strip(), rest)
+        raise UsageError(f'"{text}" is not a condition; ' + (f"did you mean {near}?" if near else f"write {SYNTAX}"))
     if bool(given) != form.takes_value or (given and not rest.strip()):
         raise UsageError(f'"{text}" is not complete; write {form.usage}' if form.takes_value else
                          f'"{text}": {name} takes no value')  # fmt: skip
     return form.make(text, rest, fail_fast)
+
+
+def _nearest(name: str, rest: str) -> str:
+    """What a word that is no condition may have been meant for: one that is spelled alike, else an object's own."""
+    from difflib import get_close_matches  # needed for an error alone
+
+    if near := get_close_matches(name.lower(), _FORMS, n=1, cutoff=0.8):
+        return near[0] if not rest else f"{near[0]}={rest}"
+    is_status = rest.lower() in ("", "true", "false", "unknown")
+    return f"condition={name}{f'={rest}' if rest else ''}" if name.isalpha() and is_status else ""
 
 
 class _Form(NamedTuple):

@@ -203,6 +203,25 @@ def test_a_printed_cell_is_waited_for(cluster: Cluster, server: Server, tmp_path
         assert running.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("available", "did you mean condition=available?"),
+        ("Ready", "did you mean condition=Ready?"),
+        ("Ready=False", "did you mean condition=Ready=False?"),
+        ("rolout", "did you mean rollout?"),
+        ("completed", "did you mean complete?"),
+        ("jsonpth={.a}=b", "did you mean jsonpath={.a}=b?"),
+        ("status.phase=Running", "write condition=TYPE"),
+        ("phase=Running", "write condition=TYPE"),
+    ],
+)
+def test_what_is_no_condition_is_refused_with_what_it_may_mean(typed: str, says: str, server: Server) -> None:
+    code, _, err = asked(server, "pod/web-0", "--for", typed)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f'"{typed}" is not a condition; {says}' in err
+
+
 def test_a_column_that_isnt_there_is_named_with_those_that_are(cluster: Cluster, server: Server) -> None:
     create_pod(cluster, "web-0")
     code, _, err = asked(server, "pod/web-0", "--for", "where=STATE=Running")
