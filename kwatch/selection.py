@@ -11,7 +11,7 @@ from kwatch.cluster.cache import Cache
 from kwatch.cluster.catalog import Catalog, resolve_types
 from kwatch.cluster.documents import Documents
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.errors import NotFound, UsageError
+from kwatch.errors import KwatchError, NotFound, UsageError
 from kwatch.model import Notice, Query, Resource
 from kwatch.pump import RealClock
 from kwatch.shards import Shard
@@ -66,9 +66,11 @@ def once_served(
     left: Callable[[], float],
     sleep: Callable[[float], object],
     tell: Callable[[str], None] = lambda text: None,
+    awaited: tuple[type[KwatchError], ...] = (NotFound,),
 ) -> _Found:
-    """What `ask` gives, once the server has the type: a CRD may be about to come. `left` gives the seconds that it may
-    take yet, `sleep` may end early, `tell` is told the first time that the type isn't there.
+    """What `ask` gives, once the server has the type: a CRD may be about to come, or with other errors `awaited` the
+    server itself. `left` gives the seconds that it may take yet, `sleep` may end early, `tell` is told the first time
+    that it isn't there.
 
     Raises TimeoutError with what isn't there as its text.
     """
@@ -77,7 +79,7 @@ def once_served(
     while True:
         try:
             return ask()
-        except NotFound as error:
+        except awaited as error:
             if left() <= pause:
                 raise TimeoutError(str(error)) from None
             if not told:

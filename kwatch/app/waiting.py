@@ -21,8 +21,8 @@ from kwatch.cluster.kubeconfig import Connection
 from kwatch.conditions.predicates import NOT_THERE
 from kwatch.conditions.verdict import Outcome
 from kwatch.conditions.wait import Plan, Result, Wait
-from kwatch.errors import ExitCode, NotFound, TimeIsUp, UsageError
-from kwatch.model import Batch, Clock, Environment, Notice, Query
+from kwatch.errors import ExitCode, NotFound, TimeIsUp, Unreachable, UsageError
+from kwatch.model import Batch, Clock, Environment, Listed, Notice, Query, Synced
 from kwatch.protocol.session import WatchSession
 from kwatch.pump import Pump, within
 from kwatch.selection import once_served
@@ -68,7 +68,7 @@ def _driven(
     by_cluster = {query.cluster: connection for query, connection in wanted.items()}
 
     def watcher(query: Query, clock: Clock) -> Watcher:
-        patient = query not in wanted or bool(query.cluster)
+        patient = query not in wanted or bool(query.cluster) or not judge.checks_once
         form = plan.form(query, is_target=query in wanted)
         session = WatchSession(query, form, page_size=options.watch.chunk_size, patient=patient)
         return Watcher(session, Transport(by_cluster[query.cluster]), clock)
@@ -98,9 +98,8 @@ def _sources(
     voice: Voice,
     started: float,
 ) -> Sources:
-    """As for a watch, but a type that has a group and isn't served yet is waited for: its CRD may be about to come.
-
-    Raises TimeoutError.
+    """As for a watch, but who isn't there yet is waited for: a server that can't be reached, and a type that has a
+    group and isn't served, for its CRD may be about to come. Raises TimeoutError.
     """
 
     def remaining() -> float:
@@ -115,10 +114,9 @@ def _sources(
         if not options.watch.quiet:
             voice.say(text)
 
+    awaited = (NotFound, Unreachable) if plan.may_await(options.watch.type) else (Unreachable,)
     try:
-        if plan.may_await(options.watch.type) and options.watch.timeout != 0:
-            return once_served(find, remaining, time.sleep, say)
-        return find()
+        return once_served(find, remaining, time.sleep, say, awaited) if options.watch.timeout != 0 else find()
     except TimeIsUp:
         raise TimeoutError from None
 
@@ -131,6 +129,8 @@ class _Waiting:
         self._env = env
         self._judge = judge
         self._telling = telling
+        self._is_reached = False
+        self._unanswered: Exception | None = None
 
     def until_ended(self, pump: Pump) -> ExitCode:
         """The exit code, once the wait is decided, its time is up or the reader of stdout is gone."""
@@ -144,6 +144,8 @@ class _Waiting:
         finally:
             self._telling.clear()
         self._print()
+        if self._unanswered and self._options.watch.quiet:  # who hears no notices hasn't heard of it
+            self._telling.say(f"error: {self._unanswered}")
         for line in self._judge.report(self._conditions(), self._telling.has_said):
             self._telling.say(line)
         return code
@@ -157,7 +159,12 @@ class _Waiting:
 
     def _handle(self, batch: Batch) -> None:
         for signal in batch.signals:
-            if isinstance(signal, Notice) and (self._options.watch.verbose or not signal.detail):
+            if isinstance(signal, (Listed, Synced)):
+                self._is_reached, self._unanswered = True, None
+            if isinstance(signal, Notice) and signal.unanswered and not (self._is_reached or self._unanswered):
+                self._unanswered = signal.unanswered
+                self._telling.notice(f"{signal.unanswered}; waiting for it")
+            elif isinstance(signal, Notice) and (self._options.watch.verbose or not signal.detail):
                 self._telling.notice(signal.text)
         self._judge.take(batch)
         if batch.failure:

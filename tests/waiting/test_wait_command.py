@@ -403,6 +403,33 @@ def test_a_timeout_is_kept_and_says_what_is_missing_for_each_object(
     ]
 
 
+@pytest.mark.parametrize("awaited", ["cm/one", "widgets.example.com/one"])
+def test_a_server_that_cannot_be_reached_yet_is_waited_for(awaited: str, cluster: Cluster, tmp_path: Path) -> None:
+    cluster.create("customresourcedefinitions", crd("widgets", "Widget"))
+    cluster.create("widgets", {"metadata": {"name": "one"}})
+    cluster.create("configmaps", {"metadata": {"name": "one"}})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    arguments = ["wait", awaited, "--for", "create", "-s", f"http://127.0.0.1:{port}", "--timeout", "30s"]
+    with Running(arguments, tmp_path) as running:
+        running.until(lambda: "can't connect" in running.stderr)
+        with Server(cluster, port=port):
+            assert running.process.wait(PATIENCE) == 0
+        assert "Connection refused; check the address" in running.stderr.splitlines()[0]
+        assert running.stderr.splitlines()[0].endswith("; waiting for it")
+
+
+@pytest.mark.parametrize("awaited", ["pod/web-0", "widgets.example.com/one"])
+def test_a_server_that_never_comes_is_a_timeout_that_names_it_and_checking_once_an_error(
+    awaited: str, tmp_path: Path
+) -> None:
+    arguments = ["wait", awaited, "--for", "create", "-s", "http://127.0.0.1:1", "-q", "--timeout"]
+    late = kwatch([*arguments, "700ms"], tmp_path)
+    assert (late.returncode, late.stdout) == (124, "")
+    assert "can't connect to http://127.0.0.1:1" in late.stderr
+    assert kwatch([*arguments, "0"], tmp_path).returncode == 1
+
+
 def test_a_negative_timeout_waits_for_ever(cluster: Cluster, server: Server, tmp_path: Path) -> None:
     with Running(wait(server, "pod/web-0", "--for", "create", "--timeout", "-1s"), tmp_path) as running:
         eventually(lambda: server.watches)
