@@ -68,6 +68,12 @@ class Where:
             return float(limit) - passed if passed <= limit else None
         return 1.0
 
+    def differs_in_case(self, row: Row) -> str:
+        """The row's cell, where but for capitals it is what `=` asks for; "" otherwise."""
+        place = _place(row.columns, self.column) if self.operator in ("=", "==") else -1
+        cell = plain(row.cells[place]) if 0 <= place < len(row.cells) else ""
+        return cell if cell != self.value and cell.casefold() == self.value.casefold() else ""
+
     def check(self, columns: Sequence[Column], plural: str) -> None:
         """Raises UsageError, with the names there are, where a table of `columns` can't answer."""
         if not self.known_to(columns):
@@ -233,12 +239,18 @@ class _Known(NamedTuple):
 class Filter:
     """A stage for the objects for which all of `wheres` hold and whose name one of the globs `names` matches.
 
-    `now` tells the time, for ages. Raises UsageError from `take` once it is known that no type of `queries` has a
-    column that a condition asks for.
+    `now` tells the time, for ages; `waits`, whether more is to come after the first lists. Raises UsageError from
+    `take` once it is known that no type of `queries` has a column that a condition asks for.
     """
 
     def __init__(
-        self, queries: Iterable[Query], wheres: Iterable[Where], names: Iterable[str], now: Callable[[], datetime]
+        self,
+        queries: Iterable[Query],
+        wheres: Iterable[Where],
+        names: Iterable[str],
+        now: Callable[[], datetime],
+        *,
+        waits: bool = True,
     ) -> None:
         self._wheres = tuple(wheres)
         self._names = tuple(names)
@@ -247,6 +259,8 @@ class Filter:
         self._awaited = {query.resource for query in self._first}
         self._columns: dict[Resource, tuple[Column, ...]] = {}
         self._passed = False
+        self._waits = waits
+        self._near: dict[Where, str] = {}
         self._timed = any(where.on_age for where in self._wheres)
         self._known: dict[tuple[Query, Key], _Known] = {}
         self._due: list[tuple[float, int, Query, Key]] = []
@@ -290,6 +304,8 @@ class Filter:
         if change.state.columns is not self._columns.get(query.resource):
             self._learn(query.resource, change.state.columns)
         passed = self._remembering(query, change, now) if self._timed else self._compared(query, change, now)
+        if not passed and not self._passed and change.initial:
+            self._near |= {where: cell for where in self._wheres if (cell := where.differs_in_case(change.state))}
         return self._counted(passed) if passed else []
 
     def _counted(self, change: Change) -> list[Change]:
@@ -350,7 +366,9 @@ class Filter:
             return []
         what = str(query) if len(self._first) == 1 else f"{len(self._first)} watches"
         count = f"none of {objects:,} objects passes" if objects > 1 else "the one object there is doesn't pass"
-        return [Notice(f"{what}: {count} {self}; waiting for one that does")]
+        waiting = "; waiting for one that does" if self._waits else ""
+        meant = " or ".join(f"{where.column}{where.operator}{cell}" for where, cell in self._near.items())
+        return [Notice(f"{what}: {count} {self}{f'; did you mean {meant}?' if meant else waiting}")]
 
     def __str__(self) -> str:
         return " ".join([*(f"--name {name!r}" for name in self._names), *(f"--where {str(w)!r}" for w in self._wheres)])

@@ -255,6 +255,8 @@ class Environment:
     terminal: Terminal = field(default_factory=Terminal)
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     """The time of what is printed: a replay has its own."""
+    program: str = "kwatch"
+    """What the user typed to run it: `kubectl kwatch` where it is kubectl's plugin."""
     on_hangup: Callable[[Callable[[], None]], object] = lambda action: None
     """Has what it is given called at each SIGHUP from then on."""
 

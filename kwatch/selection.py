@@ -89,6 +89,9 @@ def once_served(
             pause = min(pause * 2, longest)
 
 
+_BOTH = "; types have commas between them (`kwatch deploy,po`), objects blanks (`kwatch deploy/web po/web-0`)"
+
+
 def _what(selection: Selection, types: Catalog) -> list[tuple[Resource, str]]:
     """The types, each with a name or "", meant by `TYPE[,TYPE...]`, `TYPE[,TYPE...] NAME...` or `TYPE/NAME...`."""
     words = (selection.type, *selection.names)
@@ -96,7 +99,7 @@ def _what(selection: Selection, types: Catalog) -> list[tuple[Resource, str]]:
     if "/" in selection.type:
         pairs = [word.split("/") for word in words]
         if any(len(pair) != 2 or "" in pair or "," in pair[0] for pair in pairs):
-            raise usage
+            raise UsageError(f"{usage}{_BOTH}") if "," in "".join(words) else usage
     else:
         pairs = [[kind, name] for kind in selection.type.split(",") for name in selection.names or ("",)]
         if any(not kind or "/" in name for kind, name in pairs) or "" in selection.names:

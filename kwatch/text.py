@@ -35,6 +35,11 @@ def brief(text: str) -> str:
     return line if len(line) <= BRIEF else line[: BRIEF - 1] + "…"
 
 
+def as_typed(text: str, program: str) -> str:
+    """`text` with the commands in it (`kwatch pods`, in backquotes) as they are typed where kwatch is `program`."""
+    return text.replace("`kwatch ", f"`{program} ")
+
+
 def inert_json(text: str) -> str:
     """A JSON text with what a terminal might obey written as escapes: the same value, nothing raw."""
     return text if text.isprintable() else _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -362,7 +362,7 @@ def test_a_broken_kubeconfig_says_which_file(tmp_path: Path) -> None:
         (["pods", "-n", ".."], '".." can\'t be a namespace'),
         (["pods", "-n", "a/b"], '"a/b" can\'t be a namespace'),
         (["pods", "web-0", "-l", "app=web"], "a selector and a name exclude each other"),
-        (["get", "pods"], 'leave out "get": kwatch pods'),
+        (["get", "pods"], 'leave out "get": `kwatch pods`'),
         (["pods", "-n", "\udcff"], "is not text"),
         (["pods", "--duration", "\u0661s"], "is not a duration"),
         (["pods", "--name", ""], "no object has an empty name"),

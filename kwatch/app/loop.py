@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kwatch.app.options import Options
@@ -39,8 +39,10 @@ class Loop:
         export: Export | None = None,
         vitals: Vitals | None = None,
         until: Until | None = None,
+        advise: Callable[[Query], str] = lambda query: "check the name",
     ) -> None:
-        """`export` is where the sink writes, if that isn't stdout alone; `vitals` are kept for who looks after it."""
+        """`export` is where the sink writes, if that isn't stdout alone; `vitals` are kept for who looks after it;
+        `advise` says what to try instead of a name that isn't there."""
         self._options = options
         self._env = env
         self._stages = stages
@@ -59,6 +61,7 @@ class Loop:
         self._next_heartbeat = time.monotonic() + options.heartbeat
         self._unanswered: dict[Query, Exception] = {}
         self._until = until
+        self._advise = advise
         self._printed = 0
         self._aside = not (sink.shows_notices and env.stderr.isatty())
         """Whether what is said on stderr stands elsewhere than in the middle of the sink's picture."""
@@ -210,8 +213,8 @@ class Loop:
         if query.name and not self._options.until:
             where = f" in namespace {query.namespace}" if query.namespace else ""
             self._is_incomplete = True
-            advice = "; check the name, or -n" if query.namespace else "; check the name"
-            self._fail(query, NotFound(f'{query.resource.qualified} "{query.name}" not found{where}{cluster}{advice}'))
+            words = f'{query.resource.qualified} "{query.name}" not found{where}{cluster}'
+            self._fail(query, NotFound(f"{words}; {self._advise(query)}"))
             return
         where = f" in {query.namespace} namespace" if query.namespace else ""
         wanted = self._options.events.wanted if self._options.events else ""

@@ -95,7 +95,8 @@ def stages(options: Options, wanted: Sources, sink: Sink, export: Export | None)
         from kwatch.filters import Filter
 
         shown = [query for query in queries if options.sink.output != "nodes" or query.resource != NODES]
-        chosen.append(Only(Filter(shown, options.wheres, options.name_patterns, _now), shown))
+        of_all = Filter(shown, options.wheres, options.name_patterns, _now, waits=not options.is_list)
+        chosen.append(Only(of_all, shown))
     order = _order(options, queries)
     waits = (order or len(queries) > 1) and not sink.shows_notices
     if waits and not options.export.state:  # what is committed as handed on can't be held back

@@ -11,7 +11,7 @@ from kwatch.app.voice import Voice
 from kwatch.cluster.cache import cache_folder
 from kwatch.cluster.catalog import Catalog, resolve_types
 from kwatch.cluster.kubeconfig import Connection, kubeconfig, resolve
-from kwatch.errors import ApiError, ConfigError, NotFound, ProtocolError, TransportError, UsageError
+from kwatch.errors import ApiError, ConfigError, KwatchError, NotFound, ProtocolError, TransportError, UsageError
 from kwatch.events import selectors
 from kwatch.model import Batch, Environment, Notice, Query, Resource
 from kwatch.selection import Selection, catalog, queries
@@ -87,15 +87,24 @@ class Outdated:
     """A stage that changes nothing: it notes when a server doesn't have a type that it was known to serve, so that
     nobody believes the cache any more."""
 
-    def __init__(self, catalogs: Mapping[Query, Catalog]) -> None:
-        self._catalogs = catalogs
+    def __init__(self, wanted: Sources) -> None:
+        self._wanted = wanted
+        self._refused: Query | None = None
         self.found = False
 
     def take(self, batch: Batch) -> Iterable[Batch]:
         """The batch."""
         if isinstance(batch.failure, NotFound) and batch.failure.code == 404:
-            self.found |= self._catalogs[batch.query].distrust()
+            self.found |= self._wanted.catalogs[batch.query].distrust()
+            self._refused = batch.query
         return (batch,)
+
+    def explained(self, error: NotFound, typed: str) -> KwatchError:
+        """The error that ends a run: that the server doesn't serve a type at all, where it is that."""
+        from kwatch.app.advice import unserved
+
+        refused = self._refused if error.code == 404 else None
+        return (refused and unserved(refused, self._wanted.connections[refused], typed)) or error
 
     def end(self) -> Iterable[Batch]:
         """Nothing is held back."""

@@ -8,7 +8,7 @@ from kwatch.app.progress import ProgressLine
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.cluster.masking import masked
 from kwatch.model import Environment, Notice
-from kwatch.text import one_line
+from kwatch.text import as_typed, one_line
 
 
 class Voice:
@@ -16,6 +16,7 @@ class Voice:
 
     def __init__(self, env: Environment) -> None:
         self._stderr = env.stderr
+        self._program = env.program
         self.progress = ProgressLine(env)
         self._kept: list[Connection] = []
         self._errors: set[str] = set()
@@ -47,4 +48,4 @@ class Voice:
 
     def fit(self, text: str) -> str:
         """`text` on one line, inert, credentials masked."""
-        return one_line(masked(text, self._kept))
+        return one_line(as_typed(masked(text, self._kept), self._program))

@@ -64,12 +64,12 @@ def _watch_known(
                 return ExitCode.OK
             voice.say(f"error: timed out after {options.timeout:g}s")
             return ExitCode.TIMED_OUT
-        outdated = Outdated(wanted.catalogs)
+        outdated = Outdated(wanted)
         try:
             return _run(options, wanted, outdated, env, voice, started)
         except NotFound as error:
             if not outdated.found or len(wanted.connections) > 1:  # of several, others have printed something
-                raise
+                raise outdated.explained(error, options.type) from error
             voice.notice(Notice(f"{error}; asking the server anew", detail=True), quiet=False, verbose=options.verbose)
     raise AssertionError("what was asked for anew isn't outdated")
 
@@ -91,11 +91,16 @@ def _run(
                 return _watcher(query, form, options, wanted.connections[query], clock, kept, patient=several)
             return _watcher(query, ObjectForm(), options, by_cluster[query.cluster], clock, patient=True)
 
+        def advise(query: Query) -> str:
+            from kwatch.app.advice import missing
+
+            return missing(query, wanted.connections[query])
+
         sink = output.sink(options, queries, env, export)
         stages = [*([until] if until else []), outdated, *output.stages(options, wanted, sink, export)]
         try:
             with Pump(queries, watcher) as pump, _served(options, vitals, pump, export):
-                loop = Loop(options, env, stages, sink, voice, queries, export, vitals, until)
+                loop = Loop(options, env, stages, sink, voice, queries, export, vitals, until, advise)
                 code = loop.until_ended(pump, started)
         finally:
             sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end

@@ -6,7 +6,7 @@ What a command needs is imported when it runs: `--help`, `--version` and complet
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import NoReturn
 
@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from kwatch import __version__
-from kwatch.cli import process
+from kwatch.cli import habits, process
 from kwatch.cli.commands.watch import watch
 from kwatch.cli.options import CONTEXT
 from kwatch.cli.spelling import respelled
@@ -41,6 +41,26 @@ class Commands(Mapping[str, click.Command]):
         return len(NAMES)
 
 
+def _first_words(args: list[str]) -> list[str]:
+    """What stands beside the options: a command or TYPE, and what follows; [] where that can't be told."""
+    parser = watch.make_parser(click.Context(watch, resilient_parsing=True))
+    parser.ignore_unknown_options = True
+    try:
+        found = parser.parse_args(list(respelled(watch, args)))[0]
+    except click.UsageError:
+        return args if not args[0].startswith("-") else []
+    kind, names = found.get("type"), found.get("names")  # each something else where there is none
+    return [kind, *(names if isinstance(names, tuple) else ())] if isinstance(kind, str) else []
+
+
+def _help(topic: list[str]) -> list[str]:
+    return [*(name for name in topic[:1] if name in NAMES), "--help"]
+
+
+_INSTEAD: Mapping[str, Callable[[list[str]], list[str]]] = {"help": _help, "version": lambda rest: ["--version"]}
+"""Words that kubectl has as commands, and what is run instead."""
+
+
 class WatchByDefault(click.Group):
     """A group in which `kwatch pods` means `kwatch watch pods`."""
 
@@ -49,20 +69,18 @@ class WatchByDefault(click.Group):
         return super().parse_args(ctx, self._with_command(ctx, args))
 
     def _with_command(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or args[0] in self.commands or args[0] in ("-h", "--help", "--version"):
+        if not args or args[0] in self.commands or args[0] in ("-h", "--help", "-V", "--version"):
             return args
-        if not args[0].startswith("-"):  # a TYPE
-            return ["watch", *args]
-        parser = watch.make_parser(click.Context(watch, resilient_parsing=True))
-        parser.ignore_unknown_options = True
-        try:
-            word = str(parser.parse_args(list(respelled(watch, args)))[0].get("type"))
-        except click.UsageError:
-            word = ""
+        if args[0] in _INSTEAD:
+            return _INSTEAD[args[0]](args[1:])
+        parsed = _first_words(args)
+        word = next(iter(parsed), "")
         if word in self.commands:
             rest = list(args)
             rest.remove(word)
             return [word, *rest]
+        if text := habits.hint(parsed) if parsed else "":
+            raise click.UsageError(text, ctx)
         return ["watch", *args]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -76,7 +94,7 @@ class WatchByDefault(click.Group):
 
 
 @click.group(cls=WatchByDefault, commands=Commands(), context_settings=CONTEXT, invoke_without_command=True)
-@click.version_option(__version__, prog_name="kwatch", message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", prog_name="kwatch", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """See a Kubernetes cluster change, and act on it from a script.

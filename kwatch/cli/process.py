@@ -20,6 +20,7 @@ from click.core import ParameterSource
 
 from kwatch.errors import ExitCode, Terminated
 from kwatch.terminal import Terminal
+from kwatch.text import as_typed
 
 if TYPE_CHECKING:
     from kwatch.model import Environment
@@ -130,6 +131,7 @@ def environment() -> Environment:
         stdout_closed=_closed_pipe(stdout.fileno()) if not terminal else (lambda: False),
         size=_size,
         terminal=TERMINAL,
+        program=_program(),
         on_hangup=lambda action: signal.signal(signal.SIGHUP, lambda number, frame: action()),
     )
 
@@ -163,7 +165,8 @@ def _usage_error(error: click.ClickException) -> int:
     if isinstance(error, click.BadParameter):
         error.param_hint = _variable(error) or error.param_hint
     where = f"; see {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
-    sys.stderr.write(f"kwatch: error: {error.format_message().rstrip('.')}{where}\n")
+    said = as_typed(error.format_message().rstrip("."), _program())
+    sys.stderr.write(f"kwatch: error: {said}{where}\n")
     return error.exit_code
 
 

@@ -54,6 +54,8 @@ class _Known:
     def long(self, word: str) -> list[str]:
         """`--no-headers=true` without its value, nothing for `=false`."""
         name, equals, value = word.partition("=")
+        if name == "--v" and equals:
+            return self.short(f"-v={value}")  # as kubectl's, whose -v has no other long name
         if not equals or name not in self._switches:
             return [word]
         return [name] if self._truth(name, value) else self._off(name)
@@ -83,6 +85,8 @@ class _Known:
         return self._switches[switch].secondary_opts[:1]
 
     def _truth(self, switch: str, value: str) -> bool:
+        if "--verbose" in self._switches[switch].opts and value.isdecimal():
+            return int(value) > 0
         if value.lower() not in _TRUTH:
             raise click.BadParameter(f"{value!r} is neither true nor false", param=self._switches[switch])
         return _TRUTH[value.lower()]

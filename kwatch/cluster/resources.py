@@ -197,6 +197,10 @@ def _core_first(resources: Iterable[Resource]) -> list[Resource]:
     return sorted(resources, key=lambda resource: resource.group != "")
 
 
+_ALIKE = 0.7
+"""How like another a word has to be, from 0 to 1, to be taken for it: `pdos` for pods, but not `podss` for nodes."""
+
+
 def nearest(name: str, resources: Iterable[Resource]) -> list[str]:
     """Up to three types whose plural, singular or short name is like `name`, nearest first, as one could type them;
     categories too."""
@@ -204,7 +208,7 @@ def nearest(name: str, resources: Iterable[Resource]) -> list[str]:
 
     spelled = _spellings(_core_first(resources))
     word = name.lower().partition(".")[0]
-    close = [spelled[match] for match in get_close_matches(word, spelled, n=9)]
+    close = [spelled[match] for match in get_close_matches(word, spelled, n=9, cutoff=_ALIKE)]
     return list(dict.fromkeys(close))[:3]
 
 

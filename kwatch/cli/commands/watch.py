@@ -22,6 +22,4 @@ def watch(**options: Any) -> int:
     """
     from kwatch.app import run
 
-    if options["type"] == "get" and options["names"]:
-        raise click.UsageError(f'leave out "get": kwatch {" ".join(options["names"])}')
     return run(to_options(options), environment())
