@@ -110,20 +110,32 @@ class Cache:
             self._tell(Notice(brief(f"the cache in {self._folder} can't be {what}: {reason}"), detail=True))
 
 
-def known_types(folder: Path | None, server: str = "", now: Callable[[], float] = time.time) -> tuple[Resource, ...]:
-    """The built-in types, then those that any kept answer has (of `server` alone if given), the latest answer first.
+def known_types(
+    folder: Path | None,
+    server: Callable[[], str] = lambda: "",
+    now: Callable[[], float] = time.time,
+    *,
+    others: bool = True,
+) -> tuple[Resource, ...]:
+    """What `server` serves, where a kept answer says so; else the built-in types, and (with `others`) those that any
+    kept answer has, the latest first.
 
-    Each type once, in its preferred version. For shell completion: reads files and asks nobody, and where there are
-    none the built-in types are the answer.
+    Each type once, in its preferred version. For shell completion: reads files and asks nobody. `server` gives the
+    address, "" where it isn't known; it is called where there are kept answers at all.
     """
     answers: list[_Kept] = []
     with contextlib.suppress(OSError, ValueError), _opened(folder) as descriptor:
         for name in os.listdir(descriptor):
             with contextlib.suppress(OSError, ValueError):
                 answers += [_parsed(_read(descriptor, name))] if name.endswith(".json") else []
-    useful = [kept for kept in answers if server in ("", kept.server) and now() - kept.written < KEPT]
+    useful = [kept for kept in answers if now() - kept.written < KEPT]
     useful.sort(key=lambda kept: -kept.written)
-    return tuple(preferred([*BUILT_IN, *(found for kept in useful for found in kept.discovery.resources)]))
+    address = server() if useful else ""
+    own = [kept for kept in useful if kept.server == address]
+    known = own or (useful if others else [])
+    served = [resource for kept in known for resource in kept.discovery.resources]
+    is_whole = own and not any(kept.discovery.skipped for kept in own)
+    return tuple(preferred(served if is_whole else [*BUILT_IN, *served]))
 
 
 def _who(connection: Connection) -> tuple[str, str]:

@@ -129,6 +129,14 @@ def test_types_that_a_server_was_known_to_serve_are_completed_without_asking_it(
     assert words("-s", "https://elsewhere:6443", "widg", HOME=str(home)) == []
 
 
+def test_types_that_this_server_does_not_serve_are_not_offered_where_that_is_known(home: Path) -> None:
+    folder = cache_folder("", {"HOME": str(home)})
+    Cache(folder, Connection("https://127.0.0.1:9")).save(Discovery((WIDGETS,)))
+    assert words("watch", "", HOME=str(home)) == ["widgets", "all"]
+    assert words("watch", "-s", "https://127.0.0.1:9", "", HOME=str(home)) == ["widgets", "all"]
+    assert "pods" in words("watch", "-s", "https://elsewhere", "", HOME=str(home))
+
+
 def test_contexts_clusters_and_users_are_the_kubeconfigs(home: Path) -> None:
     assert words("pods", "--context", "", HOME=str(home)) == ["prod", "arn:aws:eks:x"]
     assert words("pods", "--context", "prod,", HOME=str(home)) == ["prod,arn:aws:eks:x"]

@@ -88,6 +88,14 @@ def test_zsh_lists_what_there_is_with_what_it_means(environment: dict[str, str])
 
 
 @needs("zsh")
+def test_zsh_lists_what_needs_no_explanation_in_order_and_without_dashes(environment: dict[str, str]) -> None:
+    with Shell("zsh", environment, "source <(kwatch completion zsh)") as terminal:
+        terminal.type("kwatch pods --types \t\t")
+        screen = terminal.shows("ADDED", "MODIFIED")
+        assert screen.splitlines()[-1].split() == ["ADDED", "DELETED", "MODIFIED"]
+
+
+@needs("zsh")
 def test_zsh_finds_the_script_in_its_function_path(environment: dict[str, str]) -> None:
     with Shell("zsh", environment, f"fpath=({SCRIPTS} $fpath); compinit -u -D") as terminal:
         terminal.type("kwatch deploym\t")

@@ -22,7 +22,7 @@ from kwatch.cluster.credentials import FixedCredentials, TokenFile
 from kwatch.cluster.discovery import Discovery
 from kwatch.cluster.exec import ExecCredentials, Plugin
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.cluster.resources import BUILT_IN
+from kwatch.cluster.resources import BUILT_IN, preferred
 from kwatch.model import Notice, Resource
 
 HERE = Connection("https://here:6443/prefix")
@@ -372,10 +372,20 @@ def test_completion_knows_the_built_in_types_and_what_was_kept_of_any_server(fol
     Cache(folder, there, now=wall).save(Discovery((newer,)))
     (folder / "broken.json").write_text("{")
     assert [each.version for each in known_types(folder, now=wall) if each.plural == "widgets"] == ["v2"]
-    assert [each.version for each in known_types(folder, HERE.server, wall) if each.plural == "widgets"] == ["v1"]
     assert len([each for each in known_types(folder, now=wall) if each.plural == "nodes"]) == 1
     wall.now += 2 * LIFE  # an old name is better than none
     assert WIDGETS.plural in {each.plural for each in known_types(folder, now=wall)}
+
+
+def test_completion_knows_what_one_server_serves_where_it_said_so_and_nothing_else(folder: Path) -> None:
+    wall = Wall()
+    Cache(folder, HERE, now=wall).save(FOUND)
+    Cache(folder, replace(HERE, server="https://there"), now=wall).save(Discovery((WIDGETS,), ("b.io: 503",)))
+    assert known_types(folder, lambda: HERE.server, wall) == FOUND.resources
+    elsewhere = known_types(folder, lambda: "https://elsewhere", wall, others=False)
+    assert [each.plural for each in elsewhere] == [each.plural for each in preferred(BUILT_IN)]
+    incomplete = {each.plural for each in known_types(folder, lambda: "https://there", wall)}
+    assert incomplete == {*(each.plural for each in BUILT_IN), WIDGETS.plural}
 
 
 def test_completion_imports_neither_http_nor_yaml() -> None:

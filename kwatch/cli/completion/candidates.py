@@ -135,8 +135,16 @@ def _types_given(line: Line) -> list[Resource]:
 
 def _known(line: Line) -> Sequence[Resource]:
     """The types there are, as far as is known without a request."""
+
+    def server() -> str:
+        from kwatch.cluster.kubeconfig import resolve
+
+        with contextlib.suppress(Exception):
+            return resolve(_connection_options(line), line.variables).server
+        return ""
+
     folder = cache_folder(str(line.given.get("cache_dir") or ""), line.variables)
-    return known_types(folder if line.connects else None, str(line.given.get("server") or ""))
+    return known_types(folder if line.connects else None, server, others=not line.given.get("server"))
 
 
 def _spelled(line: Line) -> list[Candidate]:
