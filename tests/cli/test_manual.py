@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import click
 import pytest
-from manual.pages import CODES, NEEDED, TEXT, commands, pages, sections
+from manual.pages import ALIASES, CODES, NEEDED, TEXT, commands, pages, sections
 
 import kwatch
 from kwatch.errors import ExitCode
 
 MAN = Path(__file__).parent.parent.parent / "man"
-PAGES = sorted(MAN.glob("*.1"))
+CONNECTED = ["KUBECONFIG", "KUBECACHEDIR", "HTTPS_PROXY"]
+PAGES = sorted(path for path in MAN.glob("*.1") if path.name not in ALIASES)
 
 
 def test_the_pages_are_what_the_command_line_gives() -> None:
     made = pages()
-    assert {path.name: path.read_text() for path in PAGES} == made, "run `make man`"
+    assert {path.name: path.read_text() for path in MAN.glob("*.1")} == made, "run `make man`"
+
+
+@pytest.mark.parametrize(
+    ("page", "codes", "variables"),
+    [
+        ("kwatch-sandbox", "0 1 2 130 141 143", ["KWATCH_SCENARIO"]),
+        ("kwatch-completion", "0 1 2", []),
+        ("kwatch-replay", "0 1 2 130 141 143", ["NO_COLOR"]),
+        ("kwatch-events", "0 1 2 130 141 143", [*CONNECTED, "NO_COLOR", "KWATCH_FIELD_SELECTOR"]),
+        ("kwatch-wait", "0 1 2 3 124 130 141 143", [*CONNECTED, "KWATCH_FIELD_SELECTOR"]),
+        ("kwatch", "0 1 2 3 124 130 141 143", [*CONNECTED, "NO_COLOR", "KWATCH_FIELD_SELECTOR"]),
+    ],
+)
+def test_a_page_names_the_codes_and_variables_that_its_command_has_to_do_with(
+    page: str, codes: str, variables: list[str]
+) -> None:
+    text = pages()[f"{page}.1"]
+    status = re.split(r"\n\.SH ", text.partition("\n.SH EXIT STATUS\n")[2])[0]
+    assert re.findall(r"(?m)^\\fB(\d+)\\fR$", status) == codes.split()
+    known = ("KUBECONFIG", "KUBECACHEDIR", "HTTPS_PROXY", "NO_COLOR", "KWATCH_FIELD_SELECTOR", "KWATCH_SCENARIO")
+    assert [name for name in known if f"fB{name}" in text] == variables
+
+
+def test_the_plugin_has_the_page_of_kwatch() -> None:
+    assert (MAN / "kubectl-kwatch.1").read_text() == ".so man1/kwatch.1\n"
 
 
 @pytest.mark.parametrize("name", commands())

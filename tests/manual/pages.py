@@ -38,9 +38,26 @@ CODES = {
 }
 
 
+OF_OPTIONS = {
+    "`KUBECONFIG`": "kubeconfig",
+    "`KUBECACHEDIR`": "cache_dir",
+    "`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`": "proxy_url",
+    "`NO_COLOR`": "color",
+    "`~/.kube/config`": "kubeconfig",
+    "`~/.kube/cache/kwatch`": "cache_dir",
+    f"`{int(ExitCode.FAILED)}`": "fail_on",
+    f"`{int(ExitCode.TIMED_OUT)}`": "timeout",
+}
+"""What is said of commands alone that have such an option, by the term that `common` or the codes explain."""
+AT_ONCE = ("completion", "state")
+"""Commands that print something and are done: nobody stops those."""
+ALIASES = {"kubectl-kwatch.1": ".so man1/kwatch.1\n"}
+"""Pages under another name."""
+
+
 def pages() -> dict[str, str]:
     """Each page's file name and content."""
-    return {f"{name}.1": _page(name, command) for name, command in commands().items()}
+    return {f"{name}.1": _page(name, command) for name, command in commands().items()} | ALIASES
 
 
 def commands() -> dict[str, click.Command]:
@@ -66,9 +83,10 @@ def starter(command: click.Command) -> str:
 
 def _page(name: str, command: click.Command) -> str:
     own = sections(name)
-    common = sections("common") | {"EXIT STATUS": _codes()}
-    common["ENVIRONMENT"] += f"\n\n{irregular}" if (irregular := _irregular(command)) else ""
-    written = common | own
+    common = {heading: _applying(text, command) for heading, text in (sections("common") | _codes(command)).items()}
+    if irregular := _irregular(command):
+        common["ENVIRONMENT"] += f"\n\n{irregular}"
+    written = {heading: text for heading, text in (common | own).items() if text}
     more = [heading for heading in own if heading not in SECTIONS]
     short = (command.help or "").strip().partition("\n")[0].rstrip(".").partition(": ")[0]
     blocks = [
@@ -81,6 +99,20 @@ def _page(name: str, command: click.Command) -> str:
         f".SH SEE ALSO\n{_see_also(name)}",
     ]
     return "\n".join(blocks) + "\n"
+
+
+def _applying(text: str, command: click.Command) -> str:
+    """Those of the terms explained that the command has to do with; kwatch itself is its `watch`."""
+    shown = (cli.commands["watch"] if command is cli else command).params
+    options = {str(each.name): max(each.opts, key=len) for each in shown if isinstance(each, click.Option)}
+    kept = [block for block in text.split("\n\n") if _applies(block.partition("\n")[0], options)]
+    example = options.get("field_selector") or max(options.values(), key=len, default="")
+    variable = "KWATCH_" + example.lstrip("-").replace("-", "_").upper()
+    return "\n\n".join(kept).replace("`OPTION`", f"`{example}`").replace("`VARIABLE`", f"`{variable}`")
+
+
+def _applies(term: str, options: Mapping[str, str]) -> bool:
+    return bool(options) if term == "`KWATCH_OPTION`" else OF_OPTIONS.get(term, "") in ("", *options)
 
 
 def _decapitalised(text: str) -> str:
@@ -154,8 +186,9 @@ def _irregular(command: click.Command) -> str:
     return f"These variables have other names: {', '.join(listed)}." if listed else ""
 
 
-def _codes() -> str:
-    return "\n\n".join(f"`{int(code)}`\n    {CODES[code]}" for code in ExitCode)
+def _codes(command: click.Command) -> dict[str, str]:
+    ended = [code for code in ExitCode if code < ExitCode.INTERRUPTED or command.name not in AT_ONCE]
+    return {"EXIT STATUS": "\n\n".join(f"`{int(code)}`\n    {CODES[code]}" for code in ended)}
 
 
 def _see_also(name: str) -> str:
