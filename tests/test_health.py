@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import requests
 from command import Running, kwatch
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -160,3 +161,12 @@ def test_what_is_no_address_or_taken_is_refused(server: Server, tmp_path: Path) 
     for address, code in (("nonsense", 2), ("127.0.0.1:99999", 2), (f"127.0.0.1:{taken}", 1)):
         done = kwatch(["configmaps", "-s", server.url, "--metrics", address, "--duration", "1s"], tmp_path)
         assert (done.returncode, len(done.stderr.splitlines())) == (code, 1)
+
+
+def test_a_free_port_is_said_for_nobody_else_knows_it(server: Server, tmp_path: Path) -> None:
+    arguments = ["configmaps", "-s", server.url, "--metrics", "127.0.0.1:0"]
+    with Running(arguments, tmp_path) as running:
+        running.until(lambda: "metrics are served on port " in running.stderr)
+        found = re.search(r"on port (\d+) of 127\.0\.0\.1\n", running.stderr)
+        assert found
+        assert "kwatch_" in requests.get(f"http://127.0.0.1:{found[1]}/metrics", timeout=10).text

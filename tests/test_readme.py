@@ -27,6 +27,8 @@ README = (Path(__file__).parent.parent / "README.rst").read_text()
 
 FOREIGN = {
     "--image": "kubectl",
+    "--template": "kubectl",
+    "--ignore-not-found": "kubectl",
     "--wait": "kubectl",
     "--username": "kubectl",
     "--password": "kubectl",

@@ -99,7 +99,7 @@ def _run(
         sink = output.sink(options, queries, env, export)
         stages = [*([until] if until else []), outdated, *output.stages(options, wanted, sink, export)]
         try:
-            with Pump(queries, watcher) as pump, _served(options, vitals, pump, export):
+            with Pump(queries, watcher) as pump, _served(options, vitals, pump, export, voice):
                 loop = Loop(options, env, stages, sink, voice, queries, export, vitals, until, advise)
                 code = loop.until_ended(pump, started)
         finally:
@@ -118,7 +118,7 @@ def _until(options: Options, queries: Sequence[Query], started: float, voice: Vo
 
 
 def _served(
-    options: Options, vitals: Vitals | None, pump: Pump, export: Export | None
+    options: Options, vitals: Vitals | None, pump: Pump, export: Export | None, voice: Voice
 ) -> contextlib.AbstractContextManager[object]:
     """Metrics, if they are asked for."""
     if not options.metrics or not vitals:
@@ -128,7 +128,12 @@ def _served(
     except ImportError as error:
         raise UsageError("--metrics needs prometheus-client: pip install 'kwatch-cli[metrics]'") from error
     size, commits = (lambda: export.size, lambda: export.commits) if export else (lambda: 0, lambda: 0)
-    return Metrics(*options.metrics, vitals, Readings(lambda: pump.received, lambda: pump.waiting, size, commits))
+    readings = Readings(lambda: pump.received, lambda: pump.waiting, size, commits)
+    metrics = Metrics(*options.metrics, vitals, readings)
+    if not options.metrics[1]:  # nobody knows which port is free before it is taken
+        host = options.metrics[0] or "this machine"
+        voice.notice(Notice(f"metrics are served on port {metrics.port} of {host}"), quiet=options.quiet, verbose=False)
+    return metrics
 
 
 def _watcher(

@@ -174,7 +174,8 @@ EXPORT = (
 HEALTH = (
     click.option("--heartbeat", metavar="TIME", type=period, default=None, help="Say how it is going each TIME: 60s."),
     click.option("--metrics", metavar="ADDRESS", type=address,
-                 help="Serve Prometheus' /metrics and /healthz at ADDRESS: 127.0.0.1:9187."),
+                 help="Serve Prometheus' /metrics and /healthz at ADDRESS: 127.0.0.1:9187; port 0 is a free one, "
+                      "which is said."),
 )  # fmt: skip
 CONDITION = (
     "condition=TYPE[=STATUS], jsonpath=EXPRESSION[=VALUE], create, delete, rollout, complete or where=COLUMN OP VALUE"
