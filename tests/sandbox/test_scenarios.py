@@ -10,7 +10,7 @@ from sandbox.wire import pod
 
 from kwatch.sandbox import SCENARIOS, ApiError, Cluster, run_scenario, start_scenario
 from kwatch.sandbox.controlplane import ControlPlane
-from kwatch.sandbox.kubelet import container_state
+from kwatch.sandbox.kubelet import can_be_pulled, container_state
 from kwatch.sandbox.population import add_nodes, workload
 from kwatch.sandbox.workloads import amount, template_hash
 
@@ -202,6 +202,37 @@ def test_a_crashing_and_an_unknown_image_are_played(cluster, play):
     seen = set()
     eventually(lambda: seen.update(waiting()) or {"CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff"} <= seen)
     eventually(lambda: any(event["reason"] == "BackOff" and event["count"] > 1 for event in cluster.list("events")))
+
+
+@pytest.mark.parametrize(
+    ("image", "pulled"),
+    [
+        ("nginx:doesnotexist", False),
+        ("nginx:does-not-exist", False),
+        ("registry.example.com:5000/acme/nginx:1.1-bad", False),
+        ("nginx:no-such-tag", False),
+        ("nginx:Broken", False),
+        ("nginx:missing@sha256:0f3c", False),
+        ("bad-report:9.9.9", False),
+        ("nginx:1.27", True),
+        ("nginx", True),
+        ("registry.bad.example:5000/nginx", True),
+        ("nginx:c1bad0f", True),
+        ("nginx@sha256:bad0", True),
+    ],
+)
+def test_an_obviously_broken_image_or_tag_cannot_be_pulled(image, pulled):
+    assert can_be_pulled(image) is pulled
+
+
+def test_a_rollout_to_a_tag_that_does_not_exist_is_stuck_at_its_pull(cluster, plane):
+    cluster.create("deployments", workload("web", "nginx:1", replicas=1))
+    plane.settle()
+    roll_out(cluster, plane, "deployments", "web", "nginx:doesnotexist")
+    states = [container_state(item) for item in cluster.list("pods")]
+    reasons = [state["waiting"]["reason"] for state in states if "waiting" in state]
+    assert len(states) == 2
+    assert reasons in (["ErrImagePull"], ["ImagePullBackOff"])
 
 
 def test_restarts_are_counted_and_the_last_state_kept(cluster, play):
