@@ -511,6 +511,54 @@ def test_the_sandbox_prints_its_address_and_serves_until_ctrl_c(tmp_path: Path) 
         assert run.end(signal.SIGINT)[0] == 130
 
 
+def test_the_sandbox_says_what_to_type_and_which_images_are_broken(tmp_path: Path) -> None:
+    with Running(["sandbox"], tmp_path) as run:
+        run.until(lambda: "exit" in run.stderr)
+        url = run.stdout.strip()
+        assert f"kwatch: kubectl -s {url} get pods -A\n" in run.stderr
+        assert "nosuch" in run.stderr
+
+
+def test_the_sandbox_writes_a_kubeconfig_that_can_be_exported_and_writes_it_anew(tmp_path: Path) -> None:
+    file = tmp_path / "sand box.yaml"
+    for number in (1, 2):
+        home = tmp_path / f"home{number}"
+        home.mkdir()
+        with Running(["sandbox", "--write-kubeconfig", str(file)], home) as run:
+            run.until(lambda: "exit" in run.stderr)
+            assert f"kwatch: export KUBECONFIG='{file}'\n" in run.stderr
+            assert file.stat().st_mode & 0o777 == 0o600
+            watched = kwatch(["nodes", "--count", "1"], home, KUBECONFIG=str(file))
+            assert (watched.returncode, watched.stderr) == (0, "")
+            if "kubectl" in KUBECTLS:
+                assert "node-0" in kubectl(home, "--kubeconfig", str(file), "get", "nodes").stdout
+
+
+@pytest.mark.parametrize("content", ["", "apiVersion: v1\nkind: Config\n"])
+def test_the_sandbox_overwrites_no_kubeconfig_but_its_own(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text(content)
+    (tmp_path / "link").symlink_to(file)
+    for path in (file, tmp_path / "link"):
+        run = kwatch(["sandbox", "--write-kubeconfig", str(path)], tmp_path)
+        assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (1, "", 1)
+        assert f"{path} is there" in run.stderr
+    assert file.read_text() == content
+
+
+def test_a_kubeconfig_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    run = kwatch(["sandbox", "--write-kubeconfig", str(tmp_path / "nosuch" / "config")], tmp_path)
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (1, "", 1)
+    assert "can't be written" in run.stderr
+
+
+def test_the_help_of_the_sandbox_says_which_types_it_serves_and_which_images_are_broken(tmp_path: Path) -> None:
+    text = " ".join(kwatch(["sandbox", "--help"], tmp_path).stdout.split())
+    missing = {kind.plural for kind in Cluster().kinds} - set(re.findall(r"\w+", text))
+    assert missing == set()
+    assert "nosuch" in text
+
+
 @pytest.mark.parametrize("scenario", ["nosuch", ""])
 def test_an_unknown_scenario_is_a_usage_error(scenario: str, tmp_path: Path) -> None:
     run = kwatch(["demo", "--scenario", scenario], tmp_path)

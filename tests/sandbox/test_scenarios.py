@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import urllib.request
 
 import pytest
 from polling import eventually
@@ -11,7 +13,9 @@ from sandbox.wire import pod
 from kwatch.sandbox import SCENARIOS, ApiError, Cluster, run_scenario, start_scenario
 from kwatch.sandbox.controlplane import ControlPlane
 from kwatch.sandbox.kubelet import can_be_pulled, container_state
+from kwatch.sandbox.play import playing
 from kwatch.sandbox.population import add_nodes, workload
+from kwatch.sandbox.tables import parse_time
 from kwatch.sandbox.workloads import amount, template_hash
 
 FAST = (0.001, 0.005)
@@ -274,3 +278,10 @@ def test_hashes_and_amounts():
     assert template_hash({"a": 1}) == template_hash({"a": 1}) != template_hash({"a": 2})
     assert set(template_hash({"a": 1})) <= set("456789bcdf")
     assert [amount("25%", 3, True), amount("25%", 3, False), amount(2, 9, True), amount(None, 9, True)] == [1, 0, 2, 0]
+
+
+def test_the_first_namespaces_of_a_played_cluster_are_as_old_as_what_is_in_them():
+    with playing("quiet") as server, urllib.request.urlopen(f"{server.url}/api/v1/namespaces") as answer:
+        items = json.load(answer)["items"]
+    created = {item["metadata"]["name"]: item["metadata"]["creationTimestamp"] for item in items}
+    assert abs(parse_time(created["default"]) - parse_time(created["shop"])) <= 5
