@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 from command import Running, kwatch, variables
+from kubectl import kubectl
 
 from kwatch.sandbox import Cluster, Fault, Server
 
@@ -530,8 +532,8 @@ def test_the_sandbox_writes_a_kubeconfig_that_can_be_exported_and_writes_it_anew
             assert file.stat().st_mode & 0o777 == 0o600
             watched = kwatch(["nodes", "--count", "1"], home, KUBECONFIG=str(file))
             assert (watched.returncode, watched.stderr) == (0, "")
-            if "kubectl" in KUBECTLS:
-                assert "node-0" in kubectl(home, "--kubeconfig", str(file), "get", "nodes").stdout
+            if shutil.which("kubectl"):
+                assert "node-0" in kubectl(home, "get", "nodes", kubeconfig=str(file)).stdout
 
 
 @pytest.mark.parametrize("content", ["", "apiVersion: v1\nkind: Config\n"])

@@ -30,7 +30,7 @@ def image_name(image: str) -> str:
 
 
 def can_be_pulled(image: str) -> bool:
-    """Whether there is such an image: not one whose name begins with `bad`, nor a tag with a word of `_BROKEN` in it."""
+    """Whether there is such an image: no name that begins with `bad`, no tag with a word of `_BROKEN` in it."""
     tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
     return not image_name(image).startswith("bad") and not _BROKEN.search(tag)
 
