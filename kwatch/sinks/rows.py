@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache, partial
 
-from kwatch.columns import GAP, Layout, View, aligned, cut, grown, timestamp
+from kwatch.columns import GAP, Layout, View, aligned, cut, grown, timestamp, width
 from kwatch.model import Change, Column, Environment, Query, Resource
 from kwatch.sinks import QuietSink, SinkOptions
 from kwatch.text import inert
@@ -28,12 +28,12 @@ class RowSink(QuietSink):
         self._write = env.stdout.write
         self._options = options
         self._now = env.now
-        self._room = 0
         self._view = View(options.output == "wide", options.label_columns, options.show_labels)
         self._tables: dict[Resource, _Table] = {}
         self._last: _Table | None = None
         self._shared: list[int] = []
         self._lines = 0
+        self._leading_widths = self._known_widths()
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """One write for them all, aligned among themselves."""
@@ -59,7 +59,7 @@ class RowSink(QuietSink):
     def _table(self, resource: Resource, columns: tuple[Column, ...]) -> _Table:
         table = self._tables.get(resource)
         if table is None or table.layout.columns != columns:
-            table = self._tables[resource] = _Table(resource, Layout(columns, self._view))
+            table = self._tables[resource] = _Table(resource, Layout(columns, self._view), self._leading_widths)
         table.columns = columns
         return table
 
@@ -72,6 +72,15 @@ class RowSink(QuietSink):
         time = ["TIME"] if self._options.timestamps else []
         table.header_at = self._lines
         return [[*time, *leading, *table.layout.headings]]
+
+    def _known_widths(self) -> list[int]:
+        """How wide the leading columns are to be, as far as it is known before the first row, as kubectl's EVENT."""
+        asked = self._options.queries
+        known = zip(
+            *((inert(query.cluster), inert(query.namespace), query.resource.kind) for query in asked), strict=True
+        )
+        widest = [max(texts, key=width) for texts in known] or [""] * 3
+        return [GAP] * self._options.timestamps + [max(width(text), GAP) for text in self._chosen("MODIFIED", *widest)]
 
     def _leading(self, query: Query, event: str, namespace: str) -> list[str]:
         return self._chosen(event, inert(query.cluster), inert(namespace), query.resource.kind)
@@ -121,11 +130,11 @@ class RowSink(QuietSink):
 class _Table:
     """The rows of one type: how they are laid out, how wide their columns are by now, where their header stands."""
 
-    def __init__(self, resource: Resource, layout: Layout) -> None:
+    def __init__(self, resource: Resource, layout: Layout, leading: list[int]) -> None:
         self.resource = resource
         self.layout = layout
         self.columns = layout.columns
-        self.widths: list[int] = []
+        self.widths = leading + [GAP] * len(layout.headings)
         self.header_at: int | None = None
 
     def unchanged(self, change: Change) -> bool:
