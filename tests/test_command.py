@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from command import Running, kwatch, variables
+from command import SECONDS, Running, kwatch, variables
 from kubectl import kubectl
 
 from kwatch.sandbox import Cluster, Fault, Server
@@ -493,6 +493,17 @@ def test_a_server_started_anew_on_the_same_port_is_listed_anew(tmp_path: Path) -
         name, uid = each["object"]["metadata"]["name"], each["object"]["metadata"]["uid"]
         assert lives.get(name, "") == ("" if each["type"] == "ADDED" else uid)
         lives[name] = "" if each["type"] == "DELETED" else uid
+
+
+def test_a_run_that_was_stopped_and_continued_ends_in_time_though_nothing_happens(
+    server: Server, tmp_path: Path
+) -> None:
+    with Running(["pods", "-s", server.url, "--duration", "2s"], tmp_path) as run:
+        run.until(lambda: "web-0" in run.stdout)
+        run.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        run.process.send_signal(signal.SIGCONT)
+        assert run.process.wait(SECONDS) == 0
 
 
 # Demo, sandbox, help

@@ -178,6 +178,21 @@ def test_ctrl_z_shows_the_cursor_and_fg_the_table_with_what_happened_meanwhile(
         shell.given_back()
 
 
+def test_fg_draws_the_table_though_nothing_happens_any_more(server: Server, tmp_path: Path) -> None:
+    with Shell(tmp_path) as shell:
+        shell.kwatch("pods", "-s", server.url)
+        shell.live()
+        for _ in range(3):
+            shell.type("\x1a")
+            shell.until(lambda: "Stopped" in "".join(shell.lines))
+            time.sleep(0.3)  # longer than the run waits for an event
+            shell.type("clear; fg\n")
+            shell.until(lambda: table(shell.lines) == ["web-0", "web-1", "web-2"])
+            shell.live()
+        shell.type("\x03")
+        shell.given_back()
+
+
 def test_a_terminal_that_is_closed_ends_it(server: Server, tmp_path: Path) -> None:
     with Shell(tmp_path) as shell:
         shell.kwatch("pods", "-s", server.url)
