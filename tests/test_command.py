@@ -495,6 +495,18 @@ def test_a_server_started_anew_on_the_same_port_is_listed_anew(tmp_path: Path) -
         lives[name] = "" if each["type"] == "DELETED" else uid
 
 
+@pytest.mark.parametrize("words", [["--sort-by", "-NAME"], ["--sort-by=-NAME"], ["--sort-by", "-{.metadata.name}"]])
+def test_sort_by_takes_a_minus_for_the_other_direction(words: list[str], server: Server, tmp_path: Path) -> None:
+    run = kwatch(["pods", "-s", server.url, "-o", "name", "--count", "3", *words], tmp_path)
+    assert (run.stdout.split(), run.stderr) == (["pod/web-2", "pod/web-1", "pod/web-0"], "")
+
+
+def test_a_path_to_sort_by_that_no_object_has_is_said(server: Server, tmp_path: Path) -> None:
+    asked = ["-s", server.url, "--duration", "1s", "--sort-by", "{.metadata.nam}"]
+    assert kwatch(["pods,cm", *asked], tmp_path).stderr.count("--sort-by: no object has {.metadata.nam}") == 1
+    assert "--sort-by" not in kwatch(["pods", "-n", "kube-public", *asked], tmp_path).stderr
+
+
 def test_a_run_that_was_stopped_and_continued_ends_in_time_though_nothing_happens(
     server: Server, tmp_path: Path
 ) -> None:

@@ -121,6 +121,9 @@ def test_the_state_at_a_moment_in_another_output_is_its_objects(story: Path) -> 
 def test_the_state_at_a_moment_is_sorted_and_printed_in_any_output(story: Path) -> None:
     sorted_rows = Replayed([story], "", {"sort_by": "{.status.phase}", "headers": False}, at=T0 + 5).stdout
     assert [one.split()[1] for one in sorted_rows.splitlines()] == ["a", "b"]
+    backwards = Replayed([story], "", {"sort_by": "-{.status.phase}", "headers": False}, at=T0 + 5).stdout
+    assert [one.split()[1] for one in backwards.splitlines()] == ["b", "a"]
+    assert "no object has {.status.phas}" in Replayed([story], "", {"sort_by": "{.status.phas}"}, at=T0 + 5).stderr
     assert Replayed([story], "name", at=T0 + 5).stdout == "pod/a\npod/b\n"
     assert Replayed([story], "jsonpath", {"template": "{.metadata.name} "}, at=T0 + 5).stdout == "a b "
     assert "--sort-by is for the state --at" in Replayed([story], "", {"sort_by": ".metadata.name"}).stderr
