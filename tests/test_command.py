@@ -317,8 +317,33 @@ def test_a_type_is_asked_for(tmp_path: Path) -> None:
 def test_a_namespace_that_is_not_there_is_empty_with_a_notice(server: Server, tmp_path: Path) -> None:
     run = kwatch(["pods", "-n", "nosuch", "-s", server.url, "--duration", "500ms"], tmp_path)
     assert (run.returncode, run.stdout) == (0, "")
-    assert run.stderr.startswith("kwatch: No resources found in nosuch namespace")
+    assert run.stderr == (
+        "kwatch: No resources found: namespace nosuch doesn't exist (yet); waiting for pods to appear\n"
+    )
     assert kwatch(["pods", "-n", "nosuch", "-s", server.url, "--duration", "500ms", "-q"], tmp_path).stderr == ""
+
+
+def test_an_empty_namespace_and_one_that_may_not_be_asked_for_are_said_to_be_empty(
+    cluster: Cluster, server: Server, tmp_path: Path
+) -> None:
+    cluster.create("namespaces", {"metadata": {"name": "bare"}})
+    expected = "kwatch: No resources found in bare namespace; waiting for pods to appear\n"
+    assert kwatch(["pods", "-n", "bare", "-s", server.url, "--duration", "500ms"], tmp_path).stderr == expected
+    server.script(Fault("get", "namespaces", status=403))
+    expected = expected.replace("bare", "nosuch")
+    assert kwatch(["pods", "-n", "nosuch", "-s", server.url, "--duration", "500ms"], tmp_path).stderr == expected
+
+
+def test_nothing_is_said_of_an_empty_type_beside_others_and_once_of_all_of_them(server: Server, tmp_path: Path) -> None:
+    asked = ["-s", server.url, "--duration", "1s"]
+    assert kwatch(["po,deploy,cm", *asked], tmp_path).stderr == ""
+    assert "daemonsets" not in kwatch(["all", *asked], tmp_path).stderr
+    assert kwatch(["cm,deploy", *asked], tmp_path).stderr == (
+        "kwatch: No resources found in default namespace; waiting for configmaps, deployments to appear\n"
+    )
+    assert kwatch(["all", "-n", "kube-public", *asked], tmp_path).stderr == (
+        "kwatch: No resources found in kube-public namespace; waiting for any of them to appear\n"
+    )
 
 
 def test_refusals_say_what_and_what_to_do(cluster: Cluster, tmp_path: Path) -> None:

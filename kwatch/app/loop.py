@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from kwatch.app.absence import Absence
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
 from kwatch.errors import ExitCode, KwatchError, NotFound
@@ -35,7 +36,7 @@ class Loop:
         stages: Sequence[Stage],
         sink: Sink,
         voice: Voice,
-        watches: int,
+        queries: Sequence[Query],
         export: Export | None = None,
         vitals: Vitals | None = None,
         until: Until | None = None,
@@ -47,7 +48,8 @@ class Loop:
         self._ticking = [(place, one) for place, one in enumerate(stages, start=1) if isinstance(one, Ticking)]
         self._sink = sink
         self._voice = voice
-        self._watches = watches
+        self._watches = len(queries)
+        self._absence = Absence(queries)
         self._export = export
         self._vitals = vitals
         self._next_heartbeat = time.monotonic() + options.heartbeat
@@ -178,18 +180,19 @@ class Loop:
 
     def _synced(self, query: Query, signal: Synced) -> None:
         self._notice(f"{query}: listed {signal.objects} at resourceVersion {signal.version}", detail=True)
-        if signal.objects or not signal.first:
+        if not signal.first:
             return
-        cluster = f" of {query.cluster}" if query.cluster else ""
-        if query.name and not self._options.until:
+        wanted = self._options.events.wanted if self._options.events else ""
+        is_empty = self._absence.listed(query, signal, wanted or query.name or query.resource.plural)
+        if not signal.objects and query.name and not self._options.until:
+            cluster = f" of {query.cluster}" if query.cluster else ""
             where = f" in namespace {query.namespace}" if query.namespace else ""
             advice = "; check the name, or -n" if query.namespace else "; check the name"
             self._fail(query, NotFound(f'{query.resource.qualified} "{query.name}" not found{where}{cluster}{advice}'))
-            return
-        where = f" in {query.namespace} namespace" if query.namespace else ""
-        wanted = self._options.events.wanted if self._options.events else ""
-        what = wanted or query.name or query.resource.plural
-        self._notice(f"No {wanted or 'resources'} found{where}{cluster}; waiting for {what} to appear")
+        elif is_empty:
+            self._notice(self._absence.told(query, signal, wanted or "resources"))
+        if signal.namespace_missing and self._sink.shows_notices:
+            self._sink.signal(query, Notice(f"namespace {query.namespace} doesn't exist (yet)"))
 
     def _notice(self, text: str, *, detail: bool = False) -> None:
         if self._aside and not self._options.quiet and (self._options.verbose or not detail):

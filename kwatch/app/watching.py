@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kwatch.app import output
+from kwatch.app.absence import ALWAYS_THERE, NamespaceWatcher, is_missing
 from kwatch.app.exporting import exporting
 from kwatch.app.loop import Loop
 from kwatch.app.options import Options
@@ -95,7 +97,7 @@ def _run(
         stages = [*([until] if until else []), outdated, *output.stages(options, wanted, sink, export)]
         try:
             with Pump(queries, watcher) as pump, _served(options, vitals, pump, export):
-                loop = Loop(options, env, stages, sink, voice, len(queries), export, vitals, until)
+                loop = Loop(options, env, stages, sink, voice, queries, export, vitals, until)
                 code = loop.until_ended(pump, started)
         finally:
             sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
@@ -139,4 +141,6 @@ def _watcher(
     session = WatchSession(
         query, form, page_size=options.chunk_size, stream_list=options.watch_list, patient=patient, kept=kept
     )
-    return Watcher(session, Transport(connection), clock)
+    if query.namespace in ALWAYS_THERE:
+        return Watcher(session, Transport(connection), clock)
+    return NamespaceWatcher(session, Transport(connection), clock, partial(is_missing, query.namespace, connection))
