@@ -210,8 +210,9 @@ def _header(chosen: dict[str, int], gap: int) -> Line:
 def _row(entry: Entry, cells: dict[str, str], shape: Shape, chosen: dict[str, int], gap: int, now: float) -> Line:
     fresh_row = entry.fresh(now)
     changed = {shape.name_of.get(index) for index in entry.fresh_cells(now)} if entry.cells else ()
-    fresh_mark = entry.mark if fresh_row else "~" if changed else ""
-    mark = fresh_mark or ("!" if entry.health >= Health.WARN else "")
+    mark = entry.mark if fresh_row else "~" if changed else ""
+    if mark in ("", "~") and entry.health >= Health.WARN:
+        mark = "!"
     parts = []
     for name, size in chosen.items():
         text = cells.get(name, "")

@@ -43,7 +43,7 @@ def test_a_change_a_new_row_and_a_deleted_one_are_marked_and_in_time_are_not() -
         "  NAME    READY   STATUS             RESTARTS      AGE",
         "- db-0    1/1     Running            0             60m",
         "  web-0   1/1     Running            2 (30m ago)   60m",
-        "~ web-1   0/1     CrashLoopBackOff   0             91s",
+        "! web-1   0/1     CrashLoopBackOff   0             91s",
         "+ web-2   0/1     Pending            0             1s",
         "3 pods in default · 1 Running · 1 CrashLoopBackOff · 1 Pending · live",
     ]
@@ -98,7 +98,7 @@ def test_colours_say_what_is_wrong_what_is_new_and_what_is_gone() -> None:
 def test_without_colours_no_colour_is_sent_and_the_marks_remain() -> None:
     screen = three(color=False)
     screen.event("MODIFIED", pod("web-1", "Error", "0/1"))
-    assert [line[0] for line in screen.wait(1)[1:4]] == [" ", " ", "~"]
+    assert [line[0] for line in screen.wait(1)[1:4]] == [" ", " ", "!"]
     assert not {b"3%dm" % code for code in range(8)} & {part[-3:] for part in b"".join(screen.out.each).split(b";")}
     cells = [cell for row in screen.terminal.buffer.values() for cell in row.values()]
     assert {cell.fg for cell in cells} == {"default"}
