@@ -45,8 +45,9 @@ def table_screen(
     last = len(tables) - 1
     wishes = [_wished(table, look) + (place < last) for place, table in enumerate(tables.values())]
     lines: list[Line] = []
-    for place, (share, (resource, table)) in enumerate(zip(shared(wishes, room), tables.items(), strict=True)):
-        blank = place < last and share >= LEAST_LINES
+    shares = shared(wishes, room)
+    for place, (share, (resource, table)) in enumerate(zip(shares, tables.items(), strict=True)):
+        blank = place < last and (share > LEAST_LINES or share == wishes[place] == LEAST_LINES)
         if share:
             lines.append(_title(table, columns))
             lines += table_lines(table, views[resource], look, columns, share - 1 - blank, now, wall)
