@@ -205,6 +205,16 @@ def test_files_are_merged_by_time_plain_and_compressed_and_a_rotated_one_counts_
     assert sorted(map(str, shown)) == sorted(str(json.loads(one)) for one in STORY)
 
 
+@pytest.mark.parametrize("whole", ["e.ndjson", "e.ndjson.gz"])
+def test_what_is_being_compressed_or_was_left_of_it_counts_once(whole: str, tmp_path: Path) -> None:
+    packed, part = gzip.compress("".join(STORY).encode()), tmp_path / "e.ndjson.gz.part"
+    (tmp_path / whole).write_bytes(packed if whole.endswith(".gz") else "".join(STORY).encode())
+    part.write_bytes(packed)
+    shown = Replayed(sorted(tmp_path.glob("e*.ndjson*")))
+    assert (len(shown.stdout.splitlines()), shown.stderr) == (len(STORY), "")
+    assert len(Replayed([part]).stdout.splitlines()) == len(STORY)  # what somebody asks for by name
+
+
 def test_files_without_times_come_by_name(tmp_path: Path) -> None:
     for name, value in (("e.ndjson", pod("c")), ("e-2.ndjson", pod("b")), ("e-1.ndjson", pod("a"))):
         (tmp_path / name).write_text(line(None, "ADDED", value))
