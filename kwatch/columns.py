@@ -217,22 +217,6 @@ def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
     return "".join(padded) + "\n"
 
 
-def cut(text: str, columns: int) -> str:
-    """As much of an inert text as so many terminal columns hold, `…` where that isn't all."""
-    if len(text) <= columns and text.isascii():
-        return text
-    from wcwidth import wcwidth
-
-    used = end = 0
-    for index, character in enumerate(text):
-        used += max(wcwidth(character), 0)
-        if used < columns:
-            end = index + 1
-        if used > columns:
-            return text[:end] + "…"
-    return text
-
-
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 31536000
 _UNITS = {"s": 1, "m": _MINUTE, "h": _HOUR, "d": _DAY, "y": _YEAR}
 _DURATION = re.compile(r"(?:(\d{1,6})y)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")

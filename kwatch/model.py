@@ -175,12 +175,14 @@ class Synced(NamedTuple):
     """A list is complete: what was handed on is the server's state at `version`. `first`: the first of this watch.
 
     `columns` are those of the server's table, where one was asked for: an empty table has them too.
+    `namespace_missing`: there is nothing because the namespace isn't there, as far as the server says so.
     """
 
     version: str
     objects: int
     first: bool
     columns: tuple[Column, ...] = ()
+    namespace_missing: bool = False
 
 
 class Connected(NamedTuple):

@@ -70,7 +70,9 @@ class _Queue:
     """A bounded queue that an exception out of a signal handler can't leave locked.
 
     `queue.Queue` takes its lock in Python code, amid which Ctrl-C may raise: nobody gives it back, and the end of
-    the run would wait for it. A SimpleQueue has no such moment; the second one holds the free places.
+    the run would wait for it. A SimpleQueue has no such moment; the second one holds the free places. But once a
+    signal took longer than the timeout of its `get` (Ctrl-Z, and `fg` later), that waits without end. A lock doesn't:
+    it is free if something was put since the last wait.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -78,15 +80,22 @@ class _Queue:
         self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(capacity):
             self._places.put(None)
+        self._news = threading.Lock()
+        self._news.acquire()
 
     def put(self, batch: Batch) -> None:
         """Add it, once there is room."""
         self._places.get()
         self._batches.put(batch)
+        with contextlib.suppress(RuntimeError):  # it is free already
+            self._news.release()
 
     def get(self, seconds: float = 0.0) -> Batch:
         """The oldest one, waiting for it at most so long. Raises queue.Empty where none came."""
-        batch = self._batches.get(timeout=seconds) if seconds > 0 else self._batches.get_nowait()
+        ends = time.monotonic() + seconds if seconds > 0 else 0.0
+        while ends and self._batches.empty() and (left := ends - time.monotonic()) > 0:
+            self._news.acquire(timeout=left)  # it may have been free for a batch that was taken meanwhile
+        batch = self._batches.get_nowait()
         self._places.put(None)
         return batch
 

@@ -10,7 +10,7 @@ import gzip
 import heapq
 import stat
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -56,9 +56,10 @@ class Recording:
 
     def __init__(self, paths: Sequence[Path], say: Callable[[str], None]) -> None:
         """Raises ConfigError for a file that can't be read. `say` takes what is passed over, a line each."""
+        paths = _once_each(paths)
         self.progress = Progress(total=sum(_size(path) for path in paths))
         self._say = say
-        self._files = [_File(path, say, self.progress) for path in _without_originals(paths)]
+        self._files = [_File(path, say, self.progress) for path in paths]
 
     def records(self) -> Iterator[Record]:
         """All records. Raises ConfigError where there is not one, or a file can't be read any more."""
@@ -206,10 +207,16 @@ def _push(heap: list[Any], records: Iterator[Record], order: int, not_before: fl
         heapq.heappush(heap, (max(record.time or 0.0, not_before), order, record, records))
 
 
-def _without_originals(paths: Sequence[Path]) -> list[Path]:
-    """A rotated file that is there compressed, too, was about to be removed: it counts once."""
-    unique = list(dict.fromkeys(paths))
-    return [path for path in unique if path.with_name(f"{path.name}.gz") not in unique]
+def _once_each(paths: Sequence[Path]) -> list[Path]:
+    """A rotated file that is there compressed, too, was about to be removed, and what is being compressed, or was left
+    of that by a kill, has its original beside it: each counts once."""
+    unique = dict.fromkeys(paths)
+    return [path for path in unique if path.with_name(f"{path.name}.gz") not in unique and not _is_part(path, unique)]
+
+
+def _is_part(path: Path, of: Container[Path]) -> bool:
+    whole = path.with_name(path.name.removesuffix(".part"))
+    return path.name.endswith(".gz.part") and (whole in of or whole.with_suffix("") in of)
 
 
 def _size(path: Path) -> int:

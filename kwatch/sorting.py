@@ -1,7 +1,8 @@
 """`--sort-by`: the order of the first screen, by a JSONPath or by a printed column.
 
 As k8s.io/kubectl/pkg/cmd/get/sorter.go: numbers and quantities by value, other text by its characters, what
-isn't there first. Beyond kubectl a column's name is taken, and its ages and counts are compared as such.
+isn't there first. Beyond kubectl a column's name is taken, and its ages and counts are compared as such; and a minus
+before either turns the order round.
 """
 
 from __future__ import annotations
@@ -33,23 +34,43 @@ _COUNT = re.compile(r"(\d+)(?: \(.*\)|%)?")
 
 
 class Order(NamedTuple):
-    """`key(query, change)` is comparable with others of its kind; `of_rows`: it reads printed cells, not objects."""
+    """`key(query, change)` is comparable with others of its kind; `of_rows`: it reads printed cells, not objects.
+
+    `has` tells whether there is something in a change to sort it by; `what` is the column or path, for a person.
+    """
 
     key: Callable[[Query, Change], Any]
     of_rows: bool
+    has: Callable[[Change], bool]
+    what: str
 
 
 def order(text: str) -> Order:
-    """What `--sort-by` means: a word is a column's name, all else a path. Raises UsageError for a bad path."""
+    """What `--sort-by` means: a word is a column's name, all else a path; the other way round with a minus before it.
+
+    Raises UsageError for a bad path.
+    """
+    found = _rising(text.removeprefix("-"))
+    if not text.startswith("-"):
+        return found
+    return found._replace(key=lambda query, change: _Falling(found.key(query, change)))
+
+
+def unmatched(order: Order) -> str:
+    """What to say where nothing has what it is to be sorted by."""
+    return f"--sort-by: no object has {brief(order.what)}; check the path"
+
+
+def _rising(text: str) -> Order:
     if _COLUMN.fullmatch(text):
-        return Order(lambda _, change: _cell(change.state, text.upper()), of_rows=True)
+        return Order(lambda _, change: _cell(change.state, text.upper()), of_rows=True, has=lambda _: True, what=text)
     path = relaxed(text)
 
     def key(_: Query, change: Change) -> Any:
         values = path.values(change.state.object)
         return _value(values[0]) if values else _MISSING
 
-    return Order(key, of_rows=False)
+    return Order(key, of_rows=False, has=lambda change: bool(path.values(change.state.object)), what=text)
 
 
 _MISSING: tuple[int, Any] = (0, 0)
@@ -87,6 +108,15 @@ def _place(columns: tuple[Column, ...], name: str) -> int:
         known = brief(", ".join(names))
         raise UsageError(f'--sort-by: there is no column "{name}" among {known}; a JSONPath begins with a dot')
     return names.index(name)
+
+
+class _Falling(NamedTuple):
+    """A key that is less than another if its own is more."""
+
+    key: Any
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(other.key < self.key)
 
 
 class _Younger(str):

@@ -131,6 +131,37 @@ class Opening:
         return [*runs, *(Batch(query, signals) for query, signals in others if signals)]
 
 
+class Sought:
+    """Says `text` once if none of the objects that are there at the start, of all queries, `has` something."""
+
+    def __init__(self, queries: Iterable[Query], has: Callable[[Change], bool], text: str) -> None:
+        self._waiting = set(queries)
+        self._has = has
+        self._text = text
+        self._missed = False
+
+    def take(self, batch: Batch) -> Iterable[Batch]:
+        """The batch, and after the last one that had to be looked at, what is to be said."""
+        if not self._waiting:
+            return (batch,)
+        for signal in batch.signals:
+            if isinstance(signal, Change) and self._has(signal):
+                self._waiting.clear()
+                return (batch,)
+            self._missed = self._missed or isinstance(signal, Change)
+            if isinstance(signal, Synced):
+                self._waiting.discard(batch.query)
+        if batch.failure:
+            self._waiting.discard(batch.query)
+        if self._waiting or not self._missed:
+            return (batch,)
+        return batch, Batch(batch.query, [Notice(self._text)])
+
+    def end(self) -> Iterable[Batch]:
+        """Nothing is held back."""
+        return ()
+
+
 def _state(signals: Iterable[Signal]) -> list[Change]:
     """What is there after these signals, each object as ADDED: a list that started over may have corrected itself."""
     state: dict[Key, Change] = {}

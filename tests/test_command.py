@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from command import Running, kwatch, variables
+from command import SECONDS, Running, kwatch, variables
+from kubectl import kubectl
 
 from kwatch.sandbox import Cluster, Fault, Server
 
@@ -320,8 +322,33 @@ def test_a_type_is_asked_for(tmp_path: Path) -> None:
 def test_a_namespace_that_is_not_there_is_empty_with_a_notice(server: Server, tmp_path: Path) -> None:
     run = kwatch(["pods", "-n", "nosuch", "-s", server.url, "--duration", "500ms"], tmp_path)
     assert (run.returncode, run.stdout) == (0, "")
-    assert run.stderr.startswith("kwatch: No resources found in nosuch namespace")
+    assert run.stderr == (
+        "kwatch: No resources found: namespace nosuch doesn't exist (yet); waiting for pods to appear\n"
+    )
     assert kwatch(["pods", "-n", "nosuch", "-s", server.url, "--duration", "500ms", "-q"], tmp_path).stderr == ""
+
+
+def test_an_empty_namespace_and_one_that_may_not_be_asked_for_are_said_to_be_empty(
+    cluster: Cluster, server: Server, tmp_path: Path
+) -> None:
+    cluster.create("namespaces", {"metadata": {"name": "bare"}})
+    expected = "kwatch: No resources found in bare namespace; waiting for pods to appear\n"
+    assert kwatch(["pods", "-n", "bare", "-s", server.url, "--duration", "500ms"], tmp_path).stderr == expected
+    server.script(Fault("get", "namespaces", status=403))
+    expected = expected.replace("bare", "nosuch")
+    assert kwatch(["pods", "-n", "nosuch", "-s", server.url, "--duration", "500ms"], tmp_path).stderr == expected
+
+
+def test_nothing_is_said_of_an_empty_type_beside_others_and_once_of_all_of_them(server: Server, tmp_path: Path) -> None:
+    asked = ["-s", server.url, "--duration", "1s"]
+    assert kwatch(["po,deploy,cm", *asked], tmp_path).stderr == ""
+    assert "daemonsets" not in kwatch(["all", *asked], tmp_path).stderr
+    assert kwatch(["cm,deploy", *asked], tmp_path).stderr == (
+        "kwatch: No resources found in default namespace; waiting for configmaps, deployments to appear\n"
+    )
+    assert kwatch(["all", "-n", "kube-public", *asked], tmp_path).stderr == (
+        "kwatch: No resources found in kube-public namespace; waiting for any of them to appear\n"
+    )
 
 
 def test_refusals_say_what_and_what_to_do(cluster: Cluster, tmp_path: Path) -> None:
@@ -498,6 +525,29 @@ def test_a_server_started_anew_on_the_same_port_is_listed_anew(tmp_path: Path) -
         lives[name] = "" if each["type"] == "DELETED" else uid
 
 
+@pytest.mark.parametrize("words", [["--sort-by", "-NAME"], ["--sort-by=-NAME"], ["--sort-by", "-{.metadata.name}"]])
+def test_sort_by_takes_a_minus_for_the_other_direction(words: list[str], server: Server, tmp_path: Path) -> None:
+    run = kwatch(["pods", "-s", server.url, "-o", "name", "--count", "3", *words], tmp_path)
+    assert (run.stdout.split(), run.stderr) == (["pod/web-2", "pod/web-1", "pod/web-0"], "")
+
+
+def test_a_path_to_sort_by_that_no_object_has_is_said(server: Server, tmp_path: Path) -> None:
+    asked = ["-s", server.url, "--duration", "1s", "--sort-by", "{.metadata.nam}"]
+    assert kwatch(["pods,cm", *asked], tmp_path).stderr.count("--sort-by: no object has {.metadata.nam}") == 1
+    assert "--sort-by" not in kwatch(["pods", "-n", "kube-public", *asked], tmp_path).stderr
+
+
+def test_a_run_that_was_stopped_and_continued_ends_in_time_though_nothing_happens(
+    server: Server, tmp_path: Path
+) -> None:
+    with Running(["pods", "-s", server.url, "--duration", "2s"], tmp_path) as run:
+        run.until(lambda: "web-0" in run.stdout)
+        run.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        run.process.send_signal(signal.SIGCONT)
+        assert run.process.wait(SECONDS) == 0
+
+
 # Demo, sandbox, help
 
 
@@ -514,6 +564,54 @@ def test_the_sandbox_prints_its_address_and_serves_until_ctrl_c(tmp_path: Path) 
         home.mkdir()
         assert kwatch(["nodes", "-s", run.stdout.strip(), "--count", "1"], home).returncode == 0
         assert run.end(signal.SIGINT)[0] == 130
+
+
+def test_the_sandbox_says_what_to_type_and_which_images_are_broken(tmp_path: Path) -> None:
+    with Running(["sandbox"], tmp_path) as run:
+        run.until(lambda: "exit" in run.stderr)
+        url = run.stdout.strip()
+        assert f"kwatch: kubectl -s {url} get pods -A\n" in run.stderr
+        assert "nosuch" in run.stderr
+
+
+def test_the_sandbox_writes_a_kubeconfig_that_can_be_exported_and_writes_it_anew(tmp_path: Path) -> None:
+    file = tmp_path / "sand box.yaml"
+    for number in (1, 2):
+        home = tmp_path / f"home{number}"
+        home.mkdir()
+        with Running(["sandbox", "--write-kubeconfig", str(file)], home) as run:
+            run.until(lambda: "exit" in run.stderr)
+            assert f"kwatch: export KUBECONFIG='{file}'\n" in run.stderr
+            assert file.stat().st_mode & 0o777 == 0o600
+            watched = kwatch(["nodes", "--count", "1"], home, KUBECONFIG=str(file))
+            assert (watched.returncode, watched.stderr) == (0, "")
+            if shutil.which("kubectl"):
+                assert "node-0" in kubectl(home, "get", "nodes", kubeconfig=str(file)).stdout
+
+
+@pytest.mark.parametrize("content", ["", "apiVersion: v1\nkind: Config\n"])
+def test_the_sandbox_overwrites_no_kubeconfig_but_its_own(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text(content)
+    (tmp_path / "link").symlink_to(file)
+    for path in (file, tmp_path / "link"):
+        run = kwatch(["sandbox", "--write-kubeconfig", str(path)], tmp_path)
+        assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (1, "", 1)
+        assert f"{path} is there" in run.stderr
+    assert file.read_text() == content
+
+
+def test_a_kubeconfig_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    run = kwatch(["sandbox", "--write-kubeconfig", str(tmp_path / "nosuch" / "config")], tmp_path)
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (1, "", 1)
+    assert "can't be written" in run.stderr
+
+
+def test_the_help_of_the_sandbox_says_which_types_it_serves_and_which_images_are_broken(tmp_path: Path) -> None:
+    text = " ".join(kwatch(["sandbox", "--help"], tmp_path).stdout.split())
+    missing = {kind.plural for kind in Cluster().kinds} - set(re.findall(r"\w+", text))
+    assert missing == set()
+    assert "nosuch" in text
 
 
 @pytest.mark.parametrize("scenario", ["nosuch", ""])

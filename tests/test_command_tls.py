@@ -68,7 +68,7 @@ def test_a_context_gives_server_ca_token_and_namespace(server: Server, authority
     config.rename(home / "config")
     assert kwatch(arguments, tmp_path).returncode == 0
     empty = kwatch(["cm", "--context", "elsewhere", "--duration", "500ms"], tmp_path)
-    assert "No resources found in empty namespace" in empty.stderr
+    assert "No resources found: namespace empty doesn't exist (yet)" in empty.stderr
 
 
 @pytest.mark.parametrize(

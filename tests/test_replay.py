@@ -121,6 +121,9 @@ def test_the_state_at_a_moment_in_another_output_is_its_objects(story: Path) -> 
 def test_the_state_at_a_moment_is_sorted_and_printed_in_any_output(story: Path) -> None:
     sorted_rows = Replayed([story], "", {"sort_by": "{.status.phase}", "headers": False}, at=T0 + 5).stdout
     assert [one.split()[1] for one in sorted_rows.splitlines()] == ["a", "b"]
+    backwards = Replayed([story], "", {"sort_by": "-{.status.phase}", "headers": False}, at=T0 + 5).stdout
+    assert [one.split()[1] for one in backwards.splitlines()] == ["b", "a"]
+    assert "no object has {.status.phas}" in Replayed([story], "", {"sort_by": "{.status.phas}"}, at=T0 + 5).stderr
     assert Replayed([story], "name", at=T0 + 5).stdout == "pod/a\npod/b\n"
     assert Replayed([story], "jsonpath", {"template": "{.metadata.name} "}, at=T0 + 5).stdout == "a b "
     assert "--sort-by is for the state --at" in Replayed([story], "", {"sort_by": ".metadata.name"}).stderr
@@ -200,6 +203,16 @@ def test_files_are_merged_by_time_plain_and_compressed_and_a_rotated_one_counts_
     shown = [json.loads(one) for one in Replayed(files).stdout.splitlines()]
     assert sorted(shown, key=lambda one: one["time"]) == shown
     assert sorted(map(str, shown)) == sorted(str(json.loads(one)) for one in STORY)
+
+
+@pytest.mark.parametrize("whole", ["e.ndjson", "e.ndjson.gz"])
+def test_what_is_being_compressed_or_was_left_of_it_counts_once(whole: str, tmp_path: Path) -> None:
+    packed, part = gzip.compress("".join(STORY).encode()), tmp_path / "e.ndjson.gz.part"
+    (tmp_path / whole).write_bytes(packed if whole.endswith(".gz") else "".join(STORY).encode())
+    part.write_bytes(packed)
+    shown = Replayed(sorted(tmp_path.glob("e*.ndjson*")))
+    assert (len(shown.stdout.splitlines()), shown.stderr) == (len(STORY), "")
+    assert len(Replayed([part]).stdout.splitlines()) == len(STORY)  # what somebody asks for by name
 
 
 def test_files_without_times_come_by_name(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_an_object_or_anything_at_all_that_is_missing_is_told_of_each_cluster(tm
         for name in ("a", "b")
     ]
     assert sorted(none.stderr.splitlines()) == [
-        f"kwatch: No resources found in empty namespace of {name}; waiting for configmaps to appear"
+        f"kwatch: No resources found: namespace empty of {name} doesn't exist (yet); waiting for configmaps to appear"
         for name in ("a", "b")
     ]
 

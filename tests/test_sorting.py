@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 import pytest
@@ -86,6 +87,29 @@ def test_by_age_the_youngest_comes_first() -> None:
     rows = [change(Row(COLUMNS, (name, 0, ""), created, {})) for name, created in
             (("old", "2020-01-01T00:00:00Z"), ("new", "2026-01-01T00:00:00Z"))]  # fmt: skip
     assert [one.state.cells[0] for one in sorted(rows, key=lambda one: sort.key(PODS, one))] == ["new", "old"]
+
+
+def test_a_minus_turns_the_order_round_and_leaves_equals_as_they_are() -> None:
+    assert by_column("-RESTARTS", [0, 10, None, 2]) == [10, 2, 0, None]
+    for path in ("-.spec.value", "-{.spec.value}", "-spec.value"):
+        sort = order(path)
+        states = [Document(encode({"n": n, "spec": {"value": value}})) for n, value in enumerate([1, 5, 1, 5])]
+        found = sorted(map(change, states), key=lambda one: sort.key(PODS, one))
+        assert [one.state.object["n"] for one in found] == [1, 3, 0, 2]
+
+
+def test_turned_round_keys_can_be_found_again_among_others() -> None:
+    sort = order("-RESTARTS")
+    keys = [sort.key(PODS, change(Row(COLUMNS, ("x", cell, ""), "", {}))) for cell in (3, 2, 2, 1)]
+    assert sorted([*keys[2:], *keys[:2]]) == keys
+    assert keys[1] == keys[2] != keys[3]
+    assert bisect_left(keys, keys[3]) == 3
+
+
+def test_what_a_path_does_not_find_is_known() -> None:
+    there, missing = change(Document(b'{"spec":{"value":1}}')), change(Document(b'{"spec":{}}'))
+    assert [order("-{.spec.value}").has(one) for one in (there, missing)] == [True, False]
+    assert order("RESTARTS").has(change(Row(COLUMNS, ("x", 1, ""), "", {})))
 
 
 def test_an_unknown_column_and_a_bad_path_are_refused() -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from kwatch.app.loop import TICK_SECONDS
 from kwatch.app.options import EventOptions, Options, WaitOptions
 from kwatch.app.output import prepared
 from kwatch.app.playing import sandbox
@@ -72,19 +71,17 @@ def run_demo(options: Options, scenario: str, env: Environment) -> ExitCode:
     return _ended(play, env)
 
 
-def run_sandbox(port: int, scenario: str, scenario_options: Mapping[str, float], env: Environment) -> ExitCode:
-    """That API server alone, until Ctrl-C; its address goes to stdout."""
+def run_sandbox(
+    port: int, scenario: str, scenario_options: Mapping[str, float], kubeconfig: str, env: Environment
+) -> ExitCode:
+    """That API server alone, until Ctrl-C; its address goes to stdout, and into `kubeconfig` if a file is named."""
 
-    def serve(voice: Voice) -> ExitCode:
-        with sandbox(port, scenario, scenario_options) as url:
-            env.stdout.write(f"{url}\n".encode())
-            env.stdout.flush()
-            voice.say(f"an API server with the scenario {scenario}; try kubectl -s {url} get pods -A; Ctrl-C ends it")
-            while not env.stdout_closed():
-                time.sleep(TICK_SECONDS)
-            return ExitCode.PIPE_CLOSED
+    def alone(voice: Voice) -> ExitCode:
+        from kwatch.app.serving import serve
 
-    return _ended(serve, env)
+        return serve(port, scenario, scenario_options, kubeconfig, env, voice)
+
+    return _ended(alone, env)
 
 
 def run_resources(listing: Listing, env: Environment) -> ExitCode:

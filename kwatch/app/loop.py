@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from kwatch.app.absence import Absence
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
 from kwatch.errors import ExitCode, KwatchError, NotFound
@@ -50,6 +51,7 @@ class Loop:
         self._sink = sink
         self._voice = voice
         self._watches = len(queries)
+        self._absence = Absence(queries)
         self._unlisted = set(queries) if options.is_list else set()
         self._unseen = {query for query in queries if query.name}
         self._is_empty = True
@@ -207,20 +209,20 @@ class Loop:
     def _synced(self, query: Query, signal: Synced) -> None:
         self._notice(f"{query}: listed {signal.objects} at resourceVersion {signal.version}", detail=True)
         self._is_empty &= not signal.objects
-        if signal.objects or not signal.first:
+        if not signal.first:
             return
-        cluster = f" of {query.cluster}" if query.cluster else ""
-        if query.name and not self._options.until:
+        wanted = self._options.events.wanted if self._options.events else ""
+        is_empty = self._absence.listed(query, signal, wanted or query.name or query.resource.plural)
+        if not signal.objects and query.name and not self._options.until:
+            cluster = f" of {query.cluster}" if query.cluster else ""
             where = f" in namespace {query.namespace}" if query.namespace else ""
             self._is_incomplete = True
             words = f'{query.resource.qualified} "{query.name}" not found{where}{cluster}'
             self._fail(query, NotFound(f"{words}; {self._advise(query)}"))
-            return
-        where = f" in {query.namespace} namespace" if query.namespace else ""
-        wanted = self._options.events.wanted if self._options.events else ""
-        what = wanted or query.name or query.resource.plural
-        if not self._options.is_list:  # of which it is said once, of all types together
-            self._notice(f"No {wanted or 'resources'} found{where}{cluster}; waiting for {what} to appear")
+        elif is_empty and not self._options.is_list:  # of which it is said once, of all types together
+            self._notice(self._absence.told(query, signal, wanted or "resources"))
+        if signal.namespace_missing and self._sink.shows_notices:
+            self._sink.signal(query, Notice(f"namespace {query.namespace} doesn't exist (yet)"))
 
     def _notice(self, text: str, *, detail: bool = False) -> None:
         if self._aside and not self._options.quiet and (self._options.verbose or not detail):

@@ -17,7 +17,7 @@ from kwatch.errors import UsageError
 from kwatch.model import Change, Environment, Key, Query
 from kwatch.protocol.forms import Form, FullForm, ObjectForm, SharedTableForm, TableForm
 from kwatch.sinks import FORMS, Sink, SinkOptions, Wants, make
-from kwatch.stages import Only, Opening, Stage
+from kwatch.stages import Only, Opening, Sought, Stage
 
 if TYPE_CHECKING:
     from kwatch.export import Export
@@ -98,6 +98,10 @@ def stages(options: Options, wanted: Sources, sink: Sink, export: Export | None)
         of_all = Filter(shown, options.wheres, options.name_patterns, _now, waits=not options.is_list)
         chosen.append(Only(of_all, shown))
     order = _order(options, queries)
+    if (by := _sort_by(options.sink)) and not by.of_rows:
+        from kwatch.sorting import unmatched
+
+        chosen.append(Sought(queries, by.has, unmatched(by)))
     waits = (order or len(queries) > 1) and not sink.shows_notices
     if waits and not options.export.state:  # what is committed as handed on can't be held back
         chosen.append(Opening(queries, order))

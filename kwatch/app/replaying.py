@@ -302,10 +302,12 @@ def _print_state(
         states.change(record, now)
     state = {query: _as_added(known, wants, now) for query, known in states.known.items() if known}
     if options.sink.sort_by:
-        from kwatch.sorting import order
+        from kwatch.sorting import order, unmatched
 
-        key = order(options.sink.sort_by).key
-        state = {query: sorted(changes, key=partial(key, query)) for query, changes in state.items()}
+        by = order(options.sink.sort_by)
+        state = {query: sorted(changes, key=partial(by.key, query)) for query, changes in state.items()}
+        if state and not any(by.has(change) for changes in state.values() for change in changes):
+            say(unmatched(by))
     stages = _stages(options, list(state), lambda: now)
     found = {query: shown for query, changes in state.items() if (shown := _filtered(query, changes, stages))}
     if states.known and not found:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kwatch.app import output
+from kwatch.app.absence import ALWAYS_THERE, NamespaceWatcher, is_missing
 from kwatch.app.exporting import exporting
 from kwatch.app.loop import Loop
 from kwatch.app.options import Options
@@ -149,4 +151,6 @@ def _watcher(
     session = WatchSession(
         query, form, page_size=options.chunk_size, stream_list=options.watch_list, patient=patient, kept=kept
     )
-    return Watcher(session, Transport(connection), clock)
+    if query.namespace in ALWAYS_THERE:
+        return Watcher(session, Transport(connection), clock)
+    return NamespaceWatcher(session, Transport(connection), clock, partial(is_missing, query.namespace, connection))

@@ -130,7 +130,8 @@ OUTPUT = (
                  help="table, wide, nodes, ndjson, jsonl, json, yaml, csv, diff, name, jsonpath=…, jsonpath-file=…, "
                  "custom-columns=… or custom-columns-file=…."),
     click.option("--sort-by", metavar="PATH", default="",
-                 help="Order of what is there at the start: a JSONPath, or a printed column."),
+                 help="Order of what is there at the start: a JSONPath, or a printed column; a - before it turns "
+                 "it round, as -RESTARTS."),
     click.option("--output-watch-events", is_flag=True,
                  help="json, yaml, jsonpath, custom-columns: each object as {type, object}. Without it these forms "
                  "print a deleted object once more, with no mark, as kubectl's do."),

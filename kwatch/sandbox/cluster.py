@@ -211,7 +211,8 @@ class Cluster:
     """An API server's storage. `history` is the number of changes kept per resource; what is older is compacted.
 
     `now` gives seconds since the epoch; `record=True` keeps every change for `history()`; `seed` makes uids and
-    generated names reproducible; `watch_buffer` is how many changes a watcher may lag behind before it is closed.
+    generated names reproducible; `watch_buffer` is how many changes a watcher may lag behind before it is closed. The
+    namespaces that every cluster has were created `age` seconds ago.
     """
 
     def __init__(
@@ -223,6 +224,7 @@ class Cluster:
         seed: int | None = None,
         watch_buffer: int = 200_000,
         first_version: int = 0,
+        age: float = 0.0,
     ) -> None:
         self.kinds = Registry()
         self.graceful = False  # set by whoever plays the kubelet: deleted pods that are bound get Terminating first
@@ -237,8 +239,9 @@ class Cluster:
         self._stores: dict[str, _Store] = {}
         self._dependents: dict[str, set[tuple[str, Key]]] = {}
         self._recorded: dict[str, list[tuple[str, Record]]] | None = {} if record else None
-        for name in NAMESPACES:
-            self.create("namespaces", {"metadata": {"name": name}})
+        with self.at(self.now() - age):
+            for name in NAMESPACES:
+                self.create("namespaces", {"metadata": {"name": name}})
 
     # -------------------------------------------------------------- reading
 

@@ -1,13 +1,14 @@
 """The life of a pod, played: scheduled, pulled, started, ready, restarted, finished, terminated; a stage at a time.
 
-What an image does is in its name: `bad…` can't be pulled, `crash…` exits with 1 soon after it starts. A pod that
-restarts never (or on failure) runs to its end.
+What an image does is in its name (`image_name`, `can_be_pulled`): `crash…` exits with 1 soon after it starts. A pod
+that restarts never (or on failure) runs to its end.
 """
 
 from __future__ import annotations
 
 import contextlib
 import random
+import re
 import time
 from collections.abc import Callable
 
@@ -19,12 +20,19 @@ from .recorder import Recorder
 SCHEDULER, KUBELET = "default-scheduler", "kubelet"
 FINAL = ("Succeeded", "Failed")
 _CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
+_BROKEN = re.compile(r"\bbad|broken|missing|no-?such|not-?exist", re.IGNORECASE)
 _MAX_BACKOFF = 30.0  # seconds; the real one is 5 minutes, too long to watch
 
 
 def image_name(image: str) -> str:
     """The last part of an image, without its tag."""
     return image.rpartition("/")[2].partition(":")[0]
+
+
+def can_be_pulled(image: str) -> bool:
+    """Whether there is such an image: no name that begins with `bad`, no tag with a word of `_BROKEN` in it."""
+    tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
+    return not image_name(image).startswith("bad") and not _BROKEN.search(tag)
 
 
 def container_state(pod: Object) -> Object:
@@ -99,7 +107,7 @@ class Kubelet:
 
     def _stage(self, pod: Object) -> Callable[[Record], None] | None:
         """What happens to a pod next."""
-        state, image = container_state(pod), image_name(lookup(pod, ("spec", "containers"), [{}])[0].get("image", ""))
+        state, image = container_state(pod), lookup(pod, ("spec", "containers"), [{}])[0].get("image", "")
         if pod["metadata"].get("deletionTimestamp"):
             return None if pod["metadata"].get("finalizers") else self._remove
         if lookup(pod, ("status", "phase")) in FINAL:
@@ -113,7 +121,7 @@ class Kubelet:
         return self._waiting_stage(state, image)
 
     def _running_stage(self, pod: Object, image: str) -> Callable[[Record], None] | None:
-        if image.startswith("crash"):
+        if image_name(image).startswith("crash"):
             return self._fail
         if not is_ready(pod):
             return self._become_ready
@@ -122,7 +130,7 @@ class Kubelet:
     def _waiting_stage(self, state: Object, image: str) -> Callable[[Record], None] | None:
         if "terminated" in state:
             return self._back_off
-        if image.startswith("bad"):
+        if not can_be_pulled(image):
             pulled = lookup(state, ("waiting", "reason")) == "ErrImagePull"
             return self._back_off_pull if pulled else self._fail_pull
         return self._start

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .cluster import Cluster
+from .population import AGE
 from .scenarios import start_scenario
 from .server import Server
 
@@ -23,7 +24,7 @@ def playing(scenario: str, port: int = 0, **options: Any) -> Iterator[Server]:
     `scenario` is a key of SCENARIOS, `options` are its own. Raises OSError where the port is taken.
     """
     stop = threading.Event()
-    cluster = Cluster(first_version=max(int((time.time() - EPOCH) * PER_SECOND), 0))
+    cluster = Cluster(first_version=max(int((time.time() - EPOCH) * PER_SECOND), 0), age=AGE)
     with Server(cluster, port=port) as server:
         driver = start_scenario(scenario, cluster, stop, **options)
         try:

@@ -11,6 +11,8 @@ from .tables import parse_time
 
 NODES = ("node-0", "node-1", "node-2")
 DAY = 86400.0
+AGE = 9 * DAY
+"""Of the cluster, in seconds."""
 EVENT_TTL = 3600.0
 
 
@@ -118,7 +120,7 @@ def _add_configuration(cluster: Cluster) -> None:
 def populate(cluster: Cluster, plane: ControlPlane) -> None:
     """Fill an empty cluster; the objects are minutes to days old, the events at most an hour, as in a real one."""
     start = cluster.now()
-    with cluster.at(start - 9 * DAY):
+    with cluster.at(start - AGE):
         add_nodes(cluster)
         cluster.create("namespaces", {"metadata": {"name": "shop"}})
         _add_configuration(cluster)

@@ -1,17 +1,15 @@
-"""A row an event, EVENT first, for pipes and logs: kubectl's columns, widths that only grow."""
+"""A row an event, EVENT first: kubectl's columns, widths that only grow; whole, for a terminal wraps them itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, partial
 
-from kwatch.columns import GAP, Layout, View, aligned, cut, grown, timestamp
+from kwatch.columns import GAP, Layout, View, aligned, grown, timestamp, width
 from kwatch.model import Change, Column, Environment, Query, Resource
 from kwatch.sinks import QuietSink, SinkOptions
 from kwatch.text import inert
 
-_CELL = 20
-"""A cell of so many characters is never cut, one of half a terminal's line is."""
 _COLORS = {"ADDED": "\x1b[32m{}\x1b[0m", "MODIFIED": "\x1b[33m{}\x1b[0m", "DELETED": "\x1b[31m{}\x1b[0m"}
 HEADER_LIFE = 20
 """Lines after which a type's header is out of sight, and is printed again where types alternate."""
@@ -24,16 +22,15 @@ class RowSink(QuietSink):
     """
 
     def __init__(self, options: SinkOptions, env: Environment) -> None:
-        self._env = env
         self._write = env.stdout.write
         self._options = options
         self._now = env.now
-        self._room = 0
         self._view = View(options.output == "wide", options.label_columns, options.show_labels)
         self._tables: dict[Resource, _Table] = {}
         self._last: _Table | None = None
         self._shared: list[int] = []
         self._lines = 0
+        self._leading_widths = self._known_widths()
 
     def change(self, query: Query, changes: Sequence[Change]) -> int:
         """One write for them all, aligned among themselves."""
@@ -59,7 +56,7 @@ class RowSink(QuietSink):
     def _table(self, resource: Resource, columns: tuple[Column, ...]) -> _Table:
         table = self._tables.get(resource)
         if table is None or table.layout.columns != columns:
-            table = self._tables[resource] = _Table(resource, Layout(columns, self._view))
+            table = self._tables[resource] = _Table(resource, Layout(columns, self._view), self._leading_widths)
         table.columns = columns
         return table
 
@@ -72,6 +69,12 @@ class RowSink(QuietSink):
         time = ["TIME"] if self._options.timestamps else []
         table.header_at = self._lines
         return [[*time, *leading, *table.layout.headings]]
+
+    def _known_widths(self) -> list[int]:
+        """How wide the leading columns are to be, as far as it is known before the first row, as kubectl's EVENT."""
+        known = [(inert(query.cluster), inert(query.namespace), query.resource.kind) for query in self._options.queries]
+        widest = [max(texts, key=width) for texts in zip(*known, strict=True)] or [""] * 3
+        return [GAP] * self._options.timestamps + [max(width(text), GAP) for text in self._chosen("MODIFIED", *widest)]
 
     def _leading(self, query: Query, event: str, namespace: str) -> list[str]:
         return self._chosen(event, inert(query.cluster), inert(namespace), query.resource.kind)
@@ -97,15 +100,10 @@ class RowSink(QuietSink):
         if table is None or not lines:
             return
         self._lines += len(lines)
-        self._room = self._env.size().columns if self._env.stdout_is_terminal else 0
-        if self._room:
-            lines = [[cut(cell, max(self._room // 2, _CELL)) for cell in line] for line in lines]
         table.widths = grown(table.widths, lines)
         if self._options.show_types:
             table.share(self._shared, len(lines[0]) - len(table.layout.headings) + 1)
         rows = aligned(lines, table.widths)
-        if self._room:
-            rows = [cut(row[:-1], self._room) + "\n" for row in rows]
         if self._options.color:
             rows = [self._colored(row, line, table.widths) for row, line in zip(rows, lines, strict=True)]
         self._write("".join(rows).encode(errors="backslashreplace"))
@@ -121,11 +119,11 @@ class RowSink(QuietSink):
 class _Table:
     """The rows of one type: how they are laid out, how wide their columns are by now, where their header stands."""
 
-    def __init__(self, resource: Resource, layout: Layout) -> None:
+    def __init__(self, resource: Resource, layout: Layout, leading: list[int]) -> None:
         self.resource = resource
         self.layout = layout
         self.columns = layout.columns
-        self.widths: list[int] = []
+        self.widths = leading + [GAP] * len(layout.headings)
         self.header_at: int | None = None
 
     def unchanged(self, change: Change) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import urllib.request
 
 import pytest
 from polling import eventually
@@ -10,8 +12,10 @@ from sandbox.wire import pod
 
 from kwatch.sandbox import SCENARIOS, ApiError, Cluster, run_scenario, start_scenario
 from kwatch.sandbox.controlplane import ControlPlane
-from kwatch.sandbox.kubelet import container_state
+from kwatch.sandbox.kubelet import can_be_pulled, container_state
+from kwatch.sandbox.play import playing
 from kwatch.sandbox.population import add_nodes, workload
+from kwatch.sandbox.tables import parse_time
 from kwatch.sandbox.workloads import amount, template_hash
 
 FAST = (0.001, 0.005)
@@ -204,6 +208,37 @@ def test_a_crashing_and_an_unknown_image_are_played(cluster, play):
     eventually(lambda: any(event["reason"] == "BackOff" and event["count"] > 1 for event in cluster.list("events")))
 
 
+@pytest.mark.parametrize(
+    ("image", "pulled"),
+    [
+        ("nginx:doesnotexist", False),
+        ("nginx:does-not-exist", False),
+        ("registry.example.com:5000/acme/nginx:1.1-bad", False),
+        ("nginx:no-such-tag", False),
+        ("nginx:Broken", False),
+        ("nginx:missing@sha256:0f3c", False),
+        ("bad-report:9.9.9", False),
+        ("nginx:1.27", True),
+        ("nginx", True),
+        ("registry.bad.example:5000/nginx", True),
+        ("nginx:c1bad0f", True),
+        ("nginx@sha256:bad0", True),
+    ],
+)
+def test_an_obviously_broken_image_or_tag_cannot_be_pulled(image, pulled):
+    assert can_be_pulled(image) is pulled
+
+
+def test_a_rollout_to_a_tag_that_does_not_exist_is_stuck_at_its_pull(cluster, plane):
+    cluster.create("deployments", workload("web", "nginx:1", replicas=1))
+    plane.settle()
+    roll_out(cluster, plane, "deployments", "web", "nginx:doesnotexist")
+    states = [container_state(item) for item in cluster.list("pods")]
+    reasons = [state["waiting"]["reason"] for state in states if "waiting" in state]
+    assert len(states) == 2
+    assert reasons in (["ErrImagePull"], ["ImagePullBackOff"])
+
+
 def test_restarts_are_counted_and_the_last_state_kept(cluster, play):
     play("crashloop", pace=FAST)
 
@@ -243,3 +278,10 @@ def test_hashes_and_amounts():
     assert template_hash({"a": 1}) == template_hash({"a": 1}) != template_hash({"a": 2})
     assert set(template_hash({"a": 1})) <= set("456789bcdf")
     assert [amount("25%", 3, True), amount("25%", 3, False), amount(2, 9, True), amount(None, 9, True)] == [1, 0, 2, 0]
+
+
+def test_the_first_namespaces_of_a_played_cluster_are_as_old_as_what_is_in_them():
+    with playing("quiet") as server, urllib.request.urlopen(f"{server.url}/api/v1/namespaces") as answer:
+        items = json.load(answer)["items"]
+    created = {item["metadata"]["name"]: item["metadata"]["creationTimestamp"] for item in items}
+    assert abs(parse_time(created["default"]) - parse_time(created["shop"])) <= 5

@@ -22,8 +22,10 @@ LEAST_LINES = 4
 """What a table among several is worth to begin with: title, header, a row, and what the others are."""
 UNLIMITED = 1 << 30
 """Columns for who doesn't count them."""
-ASIDE = 36
-"""Columns that are kept for what is wrong, before all is told of the rows."""
+ASIDE, REASON = 36, 48
+"""Columns that are kept for a warning, and for why there is no connection, before all is told of the rows."""
+LEAST_ASIDE = 20
+"""Columns that what is wrong gets before anything at all is told of the rows."""
 
 
 def table_screen(
@@ -43,8 +45,9 @@ def table_screen(
     last = len(tables) - 1
     wishes = [_wished(table, look) + (place < last) for place, table in enumerate(tables.values())]
     lines: list[Line] = []
-    for place, (share, (resource, table)) in enumerate(zip(shared(wishes, room), tables.items(), strict=True)):
-        blank = place < last and share >= LEAST_LINES
+    shares = shared(wishes, room)
+    for place, (share, (resource, table)) in enumerate(zip(shares, tables.items(), strict=True)):
+        blank = place < last and (share > LEAST_LINES or share == wishes[place] == LEAST_LINES)
         if share:
             lines.append(_title(table, columns))
             lines += table_lines(table, views[resource], look, columns, share - 1 - blank, now, wall)
@@ -89,14 +92,18 @@ def status_line(
 ) -> Line:  # fmt: skip
     """What is watched, how many of each, how much happens, and the state of the connection."""
     columns -= 1
-    told = [segment(cut(state.text, columns), state.style)]
-    aside = state.reason or warning
+    aside, what = state.reason or warning, _what(tables, queries)
+    needed = width(aside) + len(" ()") if aside else 0
+    is_tight = width(state.text) + _width(what[:1]) + DOT.width + needed > columns
+    text = state.short if state.short and is_tight else state.text
+    told = [segment(cut(text, columns), state.style)]
     room = columns - told[0].width - DOT.width
-    what = _what(tables, queries)
-    kept = min(width(aside), ASIDE, max(room - _width(what[:1]), 0))
-    left = _fitting(what, partial(_how_many, tables), _activity(rate, now), room - kept)
+    kept = min(needed, REASON if state.reason else ASIDE, max(room - _width(what[:1]), 0))
+    if state.reason and kept < min(needed, LEAST_ASIDE):
+        what = []
+    left = _fitting(what, partial(_how_many, tables), _activity(rate, now), room - kept) if what else []
     line = [*left, DOT, *told] if left else told
-    rest = columns - _width(line) - 3
+    rest = columns - _width(line) - len(" ()")
     if aside and rest > 3:
         line.append(segment(f" ({cut(aside, rest)})", "quiet"))
     return clip(line, columns)

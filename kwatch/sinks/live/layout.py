@@ -26,8 +26,8 @@ TIGHT_GAP = 2
 """Columns between columns, where there is room, and where there isn't."""
 
 IMPORTANCE = {
-    "NAME": 100, "STATUS": 95, "HEALTH STATUS": 94, "PHASE": 93, "READY": 90, "REASON": 88, "MESSAGE": 86,
-    "NAMESPACE": 84, "CLUSTER": 82, "AGE": 80, "LAST SEEN": 80, "RESTARTS": 75, "OBJECT": 70, "TYPE": 65,
+    "NAME": 100, "STATUS": 95, "HEALTH STATUS": 94, "PHASE": 93, "MESSAGE": 92, "REASON": 91,
+    "NAMESPACE": 90, "CLUSTER": 89, "READY": 88, "AGE": 80, "LAST SEEN": 80, "RESTARTS": 75, "OBJECT": 70, "TYPE": 65,
     "NODE": 40, "IP": 30, "LABELS": 6, "SELECTOR": 5, "IMAGES": 8, "CONTAINERS": 7,
     "NOMINATED NODE": 2, "READINESS GATES": 1,
 }  # fmt: skip
@@ -90,8 +90,8 @@ def table_lines(
     """At most `room` lines: the header, the rows that fit, and what the others are."""
     if not table.places or room <= 0:
         return []
-    headers = look.headers and room > 1 + (len(table.places) > 1)
-    entries = _choose(table, view, room - headers, now)
+    headers = look.headers and room > 1
+    entries = _choose(table, view, room - headers, now, told=room - headers > headers)
     view.emphasis_ends = min((entry.ends(now) for entry in entries), default=float("inf"))
     shapes = [table.shape(entry.row.columns) for entry in entries]
     printed = [_printed(entry, shape, look, now, wall) for entry, shape in zip(entries, shapes, strict=True)]
@@ -107,13 +107,13 @@ def table_lines(
     return [clip(line, columns) for line in lines]
 
 
-def _choose(table: Table, view: View, room: int, now: float) -> list[Entry]:
-    """The rows to show, in order."""
+def _choose(table: Table, view: View, room: int, now: float, *, told: bool) -> list[Entry]:
+    """The rows to show, in order; if it is `told` what the others are, with a line to spare for it."""
     if len(table.places) <= room:
         entries = [table.entries[ident] for ident in table.idents()]
         view.rows = {entry.ident: view.rows.get(entry.ident, now) for entry in entries}
         return entries
-    room = max(room - 1, 0)  # one line says what the others are
+    room -= told
     claims = table.idents() if table.ordered else _claims(table, view, room, now)
     view.rows = {ident: view.rows.get(ident, now) for ident in _first(claims, room)}
     return sorted((table.entries[ident] for ident in view.rows), key=lambda entry: entry.place)
@@ -210,8 +210,9 @@ def _header(chosen: dict[str, int], gap: int) -> Line:
 def _row(entry: Entry, cells: dict[str, str], shape: Shape, chosen: dict[str, int], gap: int, now: float) -> Line:
     fresh_row = entry.fresh(now)
     changed = {shape.name_of.get(index) for index in entry.fresh_cells(now)} if entry.cells else ()
-    fresh_mark = entry.mark if fresh_row else "~" if changed else ""
-    mark = fresh_mark or ("!" if entry.health >= Health.WARN else "")
+    mark = entry.mark if fresh_row else "~" if changed else ""
+    if mark in ("", "~") and entry.health >= Health.WARN:
+        mark = "!"
     parts = []
     for name, size in chosen.items():
         text = cells.get(name, "")

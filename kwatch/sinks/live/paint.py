@@ -154,9 +154,11 @@ def _move(at: int, to: int, known: int) -> str:
 
 REFLOWING = (
     "TMUX", "VTE_VERSION", "KITTY_WINDOW_ID", "ALACRITTY_WINDOW_ID", "KONSOLE_VERSION", "WT_SESSION", "WEZTERM_PANE",
-    "ITERM_SESSION_ID", "GHOSTTY_RESOURCES_DIR",
+    "ITERM_SESSION_ID", "GHOSTTY_RESOURCES_DIR", "TERM_PROGRAM",
 )  # fmt: skip
 """Variables set by terminals that wrap long lines anew when they get narrower; others cut them."""
+REFLOWING_TYPES = ("tmux", "foot", "alacritty", "xterm-kitty", "xterm-ghostty", "wezterm", "konsole", "vte")
+"""How TERM begins in such terminals: unlike the variables, it gets through ssh."""
 
 
 def climb(lines: Sequence[Line], old: os.terminal_size, size: os.terminal_size, variables: Mapping[str, str]) -> int:
@@ -167,6 +169,10 @@ def climb(lines: Sequence[Line], old: os.terminal_size, size: os.terminal_size, 
     above = lines[:-1]
     if len(lines) >= old.lines >= size.lines and size.columns < old.columns:
         return size.lines - 1  # all that can be seen is ours
-    if size.columns >= old.columns or not any(name in variables for name in REFLOWING):
+    if size.columns >= old.columns or not _reflows(variables):
         return len(above)
     return sum(max(ceil(sum(part.width for part in line) / size.columns), 1) for line in above)
+
+
+def _reflows(variables: Mapping[str, str]) -> bool:
+    return any(name in variables for name in REFLOWING) or variables.get("TERM", "").startswith(REFLOWING_TYPES)

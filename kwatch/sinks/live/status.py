@@ -1,7 +1,7 @@
 """What is known of the connections: one Link a watch, and the words that tell a person the truth about them.
 
 A server has something to say about once a minute, if only a bookmark (protocol: "The numbers"). What wasn't heard of
-for longer, or lost its connection, is stale since the server's last word.
+for longer is stale since the server's last word; what lost its connection is down since then.
 """
 
 from __future__ import annotations
@@ -43,13 +43,17 @@ class Phase(IntEnum):
     WAITING = 5
 
 
+_DOWN = (Phase.WAITING, Phase.FAILED)
+
+
 class State(NamedTuple):
-    """A watch's state in words. `text` must be seen; `reason` may be cut."""
+    """A watch's state in words. `text` must be seen, or `short` where there is little room; `reason` may be cut."""
 
     text: str
     style: Style
     reason: str = ""
     urgency: int = 0
+    short: str = ""
 
 
 @dataclass(slots=True)
@@ -63,6 +67,8 @@ class Link:
     heard: float = float("-inf")
     heard_before: float | None = None
     """While all that was heard on a connection is that it stands: when there was a word before it."""
+    lost: float = 0.0
+    """When the connection was lost that isn't there; of one that fell silent before, when the last word came."""
     retry_at: float = 0.0
     reason: str = ""
     relist: bool = False
@@ -81,6 +87,7 @@ class Link:
             self._fault(signal, now)
             return
         if isinstance(signal, Ended):
+            self._lose(now)
             self.phase, self.reason = Phase.FAILED, signal.text.removeprefix(f"{self.query}: ")
             return
         before = self.heard if isinstance(signal, Connected) else None
@@ -94,10 +101,16 @@ class Link:
 
     def _fault(self, notice: Notice, now: float) -> None:
         if notice.reason and not notice.detail:
+            self._lose(now)
             self.phase, self.reason, self.relist = Phase.WAITING, notice.reason, notice.relist
             self.retry_at = now + notice.delay
             if self.heard_before is not None:
                 self.heard, self.heard_before = self.heard_before, None
+
+    def _lose(self, now: float) -> None:
+        """There is no connection any more; one that said nothing hadn't come back."""
+        if self.phase not in _DOWN and self.heard_before is None:
+            self.lost = self.heard if self.stale(now) else now
 
     def _synced(self, signal: Synced, now: float) -> None:
         self.phase = Phase.LISTED
@@ -111,21 +124,27 @@ class Link:
 
     def stale(self, now: float) -> bool:
         """Whether what is shown may be out of date."""
-        if self.phase in (Phase.WAITING, Phase.FAILED):
+        if self.phase in _DOWN:
             return self.heard > float("-inf")
         return self.phase is Phase.LIVE and self.silence(now) > QUIET_SECONDS
 
     def state(self, now: float) -> State:
         """What to tell a person."""
         text, style, reason = _TOLD[self.phase](self, now)
+        short = ""
         if self.stale(now):
-            ago = human_duration(int(self.silence(now)))
-            text, style = (
-                f"{text} · stale for {ago}" if text != "live" else f"stale for {ago}",
-                max_style(style, "warn"),
-            )
-            reason = reason or "no word from the server"
-        return State(text, style, inert(reason), self.phase * 2 + self.stale(now))
+            style, reason = max_style(style, "warn"), reason or "no word from the server"
+            since = self.lost if self.phase in _DOWN else self.heard
+            ago = human_duration(int(now - since))
+            if self.phase in _DOWN:
+                text, short = f"{text} · down for {ago}", f"down for {ago}, {_shortened(text)}"
+            else:
+                text = f"{text} · stale for {ago}" if text != "live" else f"stale for {ago}"
+        return State(text, style, inert(reason), self.phase * 2 + self.stale(now), short)
+
+
+def _shortened(doing: str) -> str:
+    return doing.replace("reconnecting", "retry").replace("listing again", "relist")
 
 
 def max_style(one: Style, other: Style) -> Style:
@@ -176,7 +195,8 @@ def overall(links: Sequence[Link], now: float) -> State:
     live = sum(link.phase is Phase.LIVE and not link.stale(now) for link in links)
     if len(links) == 1 or live == len(links):
         return state
-    return state._replace(text=f"{live} of {len(links)} live · {inert(str(worst.query))}: {state.text}")
+    where = f"{live} of {len(links)} live · {inert(str(worst.query))}: "
+    return state._replace(text=where + state.text, short=where + state.short if state.short else "")
 
 
 class Rate:

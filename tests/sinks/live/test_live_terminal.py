@@ -156,6 +156,12 @@ def test_an_error_is_said_below_the_table(server: Server, cluster: Cluster, tmp_
         assert any(line.startswith("kwatch: error: ") for line in shell.lines[5:])
 
 
+def test_a_namespace_that_is_not_there_is_said_in_the_last_line(server: Server, tmp_path: Path) -> None:
+    with Shell(tmp_path) as shell:
+        shell.kwatch("pods", "-n", "nosuch", "-s", server.url)
+        shell.until(lambda: "live (namespace nosuch doesn't exist (yet))" in "".join(shell.lines))
+
+
 def test_ctrl_z_shows_the_cursor_and_fg_the_table_with_what_happened_meanwhile(
     server: Server, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -174,6 +180,21 @@ def test_ctrl_z_shows_the_cursor_and_fg_the_table_with_what_happened_meanwhile(
         shell.until(lambda: "Stopped" in "".join(shell.lines))
         shell.type("fg\n")
         shell.live()
+        shell.type("\x03")
+        shell.given_back()
+
+
+def test_fg_draws_the_table_though_nothing_happens_any_more(server: Server, tmp_path: Path) -> None:
+    with Shell(tmp_path) as shell:
+        shell.kwatch("pods", "-s", server.url)
+        shell.live()
+        for _ in range(3):
+            shell.type("\x1a")
+            shell.until(lambda: "Stopped" in "".join(shell.lines))
+            time.sleep(0.3)  # longer than the run waits for an event
+            shell.type("clear; fg\n")
+            shell.until(lambda: table(shell.lines) == ["web-0", "web-1", "web-2"])
+            shell.live()
         shell.type("\x03")
         shell.given_back()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from emulated import Screen, pod
 
 from kwatch.model import Connected
@@ -128,8 +129,9 @@ def test_an_end_amid_a_write_writes_no_more() -> None:
     assert screen.state.restore  # for the process to write
 
 
-def test_a_narrower_window_that_reflows_is_cleared_of_what_was_wrapped() -> None:
-    screen = Screen(100, 24, variables={"TMUX": "x"})
+@pytest.mark.parametrize("variables", [{"TMUX": "x"}, {"TERM_PROGRAM": "vscode"}, {"TERM": "foot"}])
+def test_a_narrower_window_that_reflows_is_cleared_of_what_was_wrapped(variables: dict[str, str]) -> None:
+    screen = Screen(100, 24, variables=variables)
     screen.at_start(*(pod(f"a-name-that-is-quite-long-for-a-pod-{index}") for index in range(3)))
     screen.wait()
     widths = [sum(part.width for part in line) for line in screen.sink._painter.lines[:-1]]

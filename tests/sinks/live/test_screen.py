@@ -43,7 +43,7 @@ def test_a_change_a_new_row_and_a_deleted_one_are_marked_and_in_time_are_not() -
         "  NAME    READY   STATUS             RESTARTS      AGE",
         "- db-0    1/1     Running            0             60m",
         "  web-0   1/1     Running            2 (30m ago)   60m",
-        "~ web-1   0/1     CrashLoopBackOff   0             91s",
+        "! web-1   0/1     CrashLoopBackOff   0             91s",
         "+ web-2   0/1     Pending            0             1s",
         "3 pods in default · 1 Running · 1 CrashLoopBackOff · 1 Pending · live",
     ]
@@ -98,7 +98,7 @@ def test_colours_say_what_is_wrong_what_is_new_and_what_is_gone() -> None:
 def test_without_colours_no_colour_is_sent_and_the_marks_remain() -> None:
     screen = three(color=False)
     screen.event("MODIFIED", pod("web-1", "Error", "0/1"))
-    assert [line[0] for line in screen.wait(1)[1:4]] == [" ", " ", "~"]
+    assert [line[0] for line in screen.wait(1)[1:4]] == [" ", " ", "!"]
     assert not {b"3%dm" % code for code in range(8)} & {part[-3:] for part in b"".join(screen.out.each).split(b";")}
     cells = [cell for row in screen.terminal.buffer.values() for cell in row.values()]
     assert {cell.fg for cell in cells} == {"default"}
@@ -595,3 +595,27 @@ def test_a_pod_in_trouble_gives_up_its_node_before_its_name_and_its_name_before_
     assert told() == "✖ default/report-6b55dccb4f-hbc6t  ImagePullBackOff"
     screen.resize(45, 14)
     assert told() == "✖ default/rep…dccb4f-hbc6t  ImagePullBackOff"
+
+
+def test_of_several_namespaces_the_one_of_a_name_is_told_before_whether_it_is_ready() -> None:
+    screen = Screen(45, 6, show_namespace=True)
+    for namespace in ("kube-system", "shop"):
+        screen.at_start(pod("web-85545d867f-8vg4w"), namespace=namespace)
+    assert screen.wait()[:3] == [
+        "  NAMESPACE    NAME                  STATUS",
+        "  kube-system  web-85545d867f-8vg4w  Running",
+        "  shop         web-85545d867f-8vg4w  Running",
+    ]
+
+
+@pytest.mark.parametrize("lines", [9, 8])
+def test_a_table_in_few_lines_has_its_header_before_a_row(lines: int) -> None:
+    screen = Screen(80, lines, PODS, DEPLOYMENTS)
+    screen.at_start(*(pod(f"p-{index}") for index in range(5)))
+    screen.at_start(*(deployment(f"d-{index}") for index in range(5)), query=DEPLOYMENTS)
+    shown = screen.wait()
+    assert len(shown) == lines
+    for title in ("PODS · 5", "DEPLOYMENTS.APPS · 5"):
+        place = next(place for place, line in enumerate(shown) if line.startswith(title))
+        assert shown[place + 1].startswith("  NAME ")
+        assert shown[place + 2][2:].startswith(("p-", "d-"))

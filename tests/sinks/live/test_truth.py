@@ -70,11 +70,48 @@ def test_a_pause_is_counted_down_with_its_reason() -> None:
     screen = watching()
     assert state(screen.wait(8)) == "live"
     screen.tell(fault(Cause.CUT, "reset by peer"))
-    assert state(screen.wait(0.1)) == "reconnecting in 2s · stale for 8s (connection lost (reset by peer))"
-    assert state(screen.wait(1)) == "reconnecting in 1s · stale for 9s (connection lost (reset by peer))"
-    assert state(screen.wait(2)) == "reconnecting · stale for 11s (connection lost (reset by peer))"
+    assert state(screen.wait(0.1)) == "reconnecting in 2s · down for 0s (connection lost (reset by peer))"
+    assert state(screen.wait(1)) == "reconnecting in 1s · down for 0s (connection lost (reset by peer))"
+    assert state(screen.wait(2)) == "reconnecting · down for 2s (connection lost (reset by peer))"
     screen.tell(Connected("5"))
     assert state(screen.wait(0.1)) == "live"
+
+
+def test_it_is_down_since_the_connection_was_lost_however_often_that_is_tried_again() -> None:
+    screen = watching()
+    screen.wait(30)
+    for _ in range(3):
+        screen.tell(fault(Cause.UNREACHABLE, "refused"))
+        screen.wait(2.1)
+    assert re.search("down for [56]s", screen.seen()[-1])
+    screen.tell(Connected("5"))
+    screen.tell(Bookmark("6"))
+    screen.wait(20)
+    screen.tell(fault(Cause.CUT, "x"))
+    assert "down for 1s" in screen.wait(2)[-1]
+
+
+def test_what_fell_silent_is_down_since_its_last_word() -> None:
+    screen = watching()
+    screen.wait(400)
+    screen.tell(fault(Cause.OVERDUE, "x"))
+    assert state(screen.wait(1)).startswith("reconnecting in 1s · down for 6m41s (the server fell silent")
+
+
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        (90, "1 pod · reconnecting in 20s · down for 0s (connection lost (connection reset by peer))"),
+        (80, "1 pod · down for 0s, retry in 20s (connection lost (connection reset by peer))"),
+        (70, "1 pod · down for 0s, retry in 20s (connection lost (connection rese…)"),
+        (60, "1 pod · down for 0s, retry in 20s (connection lost (conne…)"),
+        (50, "down for 0s, retry in 20s (connection lost (con…)"),
+    ],
+)
+def test_the_reason_of_a_pause_is_told_where_there_is_little_room(columns: int, line: str) -> None:
+    screen = watching(columns)
+    screen.tell(Notice("x", 20.0, reason="connection lost (connection reset by peer)"))
+    assert screen.wait(0.1)[-1] == line
 
 
 def test_the_reason_of_a_pause_leaves_room_for_what_is_watched() -> None:
@@ -82,14 +119,14 @@ def test_the_reason_of_a_pause_leaves_room_for_what_is_watched() -> None:
     screen.wait(37)
     screen.tell(Notice("x", 32.0, reason="the server no longer has the events since then (410)", relist=True))
     line = screen.wait(0.1)[-1]
-    assert line.startswith("1 pod · listing again in 32s · stale for 37s (the server no longer ")
+    assert line.startswith("1 pod · down for 0s, relist in 32s (the server no longer has ")
     assert line.endswith("…)")
 
 
 def test_a_relist_after_410_is_told_for_a_while() -> None:
     screen = watching()
     screen.tell(fault(Cause.GONE, "410 too old resource version"))
-    assert state(screen.wait(0.1)).startswith("listing again · stale for")
+    assert state(screen.wait(0.1)).startswith("listing again · down for")
     screen.tell(Synced("90", 1, False))
     screen.tell(Connected("90"))
     assert state(screen.wait(0.1)) == "live · relisted after 410"
@@ -104,7 +141,7 @@ def test_a_connection_that_stood_and_said_nothing_is_no_word() -> None:
     screen.wait(3)
     screen.tell(Connected("5"))
     screen.tell(fault(Cause.GONE, "410 too old"))
-    assert "stale for 7s" in screen.wait(0.1)[-1]
+    assert "down for 3s" in screen.wait(0.1)[-1]
 
 
 def test_silence_for_longer_than_between_two_bookmarks_is_told() -> None:
@@ -134,7 +171,7 @@ def test_every_notice_of_a_fault_says_what_and_when() -> None:
     for cause, words in told.items():
         screen = watching()
         screen.tell(fault(cause, "x"))
-        assert re.fullmatch(rf"reconnecting in 2s · stale for 0s \({words} \(x\)\)", state(screen.wait(0.1)))
+        assert re.fullmatch(rf"reconnecting in 2s · down for 0s \({words} \(x\)\)", state(screen.wait(0.1)))
 
 
 @pytest.mark.parametrize("columns", [120, 60, 45, 30])
@@ -144,7 +181,7 @@ def test_the_state_is_never_pushed_away_by_a_long_reason_nor_by_counts(columns: 
         screen.event("ADDED", pod(f"b{index}", f"Status{index}", age=0))
     screen.tell(Notice("x", 20.0, reason="connection lost (" + "very " * 50 + "long)"))
     line = screen.wait(0.1)[-1]
-    assert "reconnecting in 20s" in line
+    assert re.search("(reconnecting|retry) in 20s", line)
     assert len(line) < columns
     assert len(screen.seen()) == 10
 
@@ -176,7 +213,7 @@ def test_of_several_watches_the_worst_is_named() -> None:
         screen.tell(Connected("5"), query)
     assert state(screen.wait()) == "live"
     screen.tell(Notice("x", 5.0, reason="connection lost"), DEPLOYMENTS)
-    told = " · 1 of 2 live · deployments.apps in default: reconnecting in 5s · stale for 0s (connection lost)"
+    told = " · 1 of 2 live · deployments.apps in default: reconnecting in 5s · down for 0s (connection lost)"
     assert screen.wait(0.1)[-1].endswith(told)
     screen.tell(Ended("deployments.apps in default: 403 forbidden"), DEPLOYMENTS)
     assert " · 1 of 2 live · deployments.apps in default: given up" in screen.wait(0.1)[-1]
@@ -199,8 +236,8 @@ def test_the_end_is_told_too() -> None:
 def test_the_end_of_what_was_stale_says_so() -> None:
     screen = watching()
     screen.tell(Notice("x", 20.0, reason="connection lost"))
-    screen.wait(3)
-    assert re.search(r" · ended \d\d:\d\d:\d\d · was reconnecting in 18s · stale for 3s$", screen.close()[-1])
+    screen.wait(3.1)
+    assert re.search(r" · ended \d\d:\d\d:\d\d · was reconnecting in 17s · down for 3s$", screen.close()[-1])
 
 
 def test_a_run_that_never_heard_of_the_server_leaves_nothing_but_its_error() -> None:
