@@ -27,7 +27,7 @@ def test_the_pages_are_what_the_command_line_gives() -> None:
 @pytest.mark.parametrize(
     ("page", "codes", "variables"),
     [
-        ("kwatch-sandbox", "0 1 2 130 141 143", ["KWATCH_SCENARIO"]),
+        ("kwatch-sandbox", "0 1 2 130 141 143", ["KWATCH_WRITE_KUBECONFIG"]),
         ("kwatch-completion", "0 1 2", []),
         ("kwatch-replay", "0 1 2 130 141 143", ["NO_COLOR"]),
         ("kwatch-events", "0 1 2 130 141 143", [*CONNECTED, "NO_COLOR", "KWATCH_FIELD_SELECTOR"]),
@@ -41,7 +41,14 @@ def test_a_page_names_the_codes_and_variables_that_its_command_has_to_do_with(
     text = pages()[f"{page}.1"]
     status = re.split(r"\n\.SH ", text.partition("\n.SH EXIT STATUS\n")[2])[0]
     assert re.findall(r"(?m)^\\fB(\d+)\\fR$", status) == codes.split()
-    known = ("KUBECONFIG", "KUBECACHEDIR", "HTTPS_PROXY", "NO_COLOR", "KWATCH_FIELD_SELECTOR", "KWATCH_SCENARIO")
+    known = (
+        "KUBECONFIG",
+        "KUBECACHEDIR",
+        "HTTPS_PROXY",
+        "NO_COLOR",
+        "KWATCH_FIELD_SELECTOR",
+        "KWATCH_WRITE_KUBECONFIG",
+    )
     assert [name for name in known if f"fB{name}" in text] == variables
 
 
