@@ -165,7 +165,8 @@ def test_overload_at_the_start_is_waited_for_with_a_notice(cluster: Cluster, ser
 def test_duration_and_ctrl_c_cut_a_hanging_discovery_short(tmp_path: Path) -> None:
     with ScriptedServer(lambda peer: peer.hold()) as server:
         run = kwatch(["widgets", "-s", server.url, "--duration", "500ms"], tmp_path)
-        assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+        said = "kwatch: error: widgets: never listed within 0.5s: no answer\n"
+        assert (run.returncode, run.stdout, run.stderr) == (1, "", said)
         with Running(["widgets", "-s", server.url], tmp_path) as running:
             running.until(lambda: len(server.requests) == 2)
             code, seconds = running.end()

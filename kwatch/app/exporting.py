@@ -35,15 +35,18 @@ IDENTITY = "/api/v1/namespaces/kube-system"
 
 @contextlib.contextmanager
 def exporting(
-    options: Options, wanted: Mapping[Query, Connection], env: Environment, voice: Voice
+    options: Options, wanted: Mapping[Query, Connection], env: Environment, voice: Voice, ends: float
 ) -> Iterator[tuple[Environment, Export | None]]:
-    """The environment to write to, and the export if it is one. On leaving, file and state are complete."""
+    """The environment to write to, and the export if it is one. On leaving, file and state are complete.
+
+    Raises TimeIsUp where a cluster hasn't said by `ends`, a monotonic time, which one it is.
+    """
     _check(options, wanted)
     if not options.export.is_asked_for:
         yield env, None
         return
     with contextlib.ExitStack() as opened:
-        export = _opened(options, wanted, env, voice)
+        export = _opened(options, wanted, env, voice, ends)
         opened.callback(export.close)
         env.on_hangup(export.ask_to_reopen)
         yield _into_file(env, export) if options.export.output_file else env, export
@@ -87,7 +90,9 @@ def _check(options: Options, wanted: Iterable[Query]) -> None:
             raise UsageError(words)
 
 
-def _opened(options: Options, wanted: Mapping[Query, Connection], env: Environment, voice: Voice) -> Export:
+def _opened(
+    options: Options, wanted: Mapping[Query, Connection], env: Environment, voice: Voice, ends: float
+) -> Export:
     from kwatch.export import Export
     from kwatch.export.disk import Disk
     from kwatch.export.files import OutputFile
@@ -99,7 +104,7 @@ def _opened(options: Options, wanted: Mapping[Query, Connection], env: Environme
     state = None
     with contextlib.ExitStack() as undo:
         if asked.state:
-            ids = {context: _cluster_id(one, voice) for context, one in _contexts(wanted).items()}
+            ids = {context: _cluster_id(one, voice, ends) for context, one in _contexts(wanted).items()}
             sources = {query: Source.of(query, ids[query.cluster]) for query in wanted}
             if len(set(sources.values())) < len(sources):
                 raise UsageError("several contexts are of one cluster; with --state name each cluster once")
@@ -122,10 +127,10 @@ def _contexts(wanted: Mapping[Query, Connection]) -> dict[str, Connection]:
     return {query.cluster: connection for query, connection in wanted.items()}
 
 
-def _cluster_id(connection: Connection, voice: Voice) -> str:
+def _cluster_id(connection: Connection, voice: Voice, ends: float) -> str:
     """The uid of its kube-system; its address where that may not be read."""
     try:
-        with Documents(connection, RealClock()) as documents:
+        with Documents(connection, RealClock(), ends) as documents:
             return str(decode(documents.get(IDENTITY, "application/json"))["metadata"]["uid"])
     except (Forbidden, NotFound, MalformedFrame, KeyError, TypeError) as error:
         voice.say(f"warning: {connection.server} is known by its address alone, for kube-system can't be read: {error}")

@@ -54,9 +54,16 @@ class Loop:
         self._absence = Absence(queries)
         self._unlisted = set(queries) if options.is_list else set()
         self._unseen = {query for query in queries if query.name}
+        self._unheard = dict.fromkeys(queries, "no answer")
+        """Of what no first list is complete yet, nor a watch that goes on from an earlier run: why, so far."""
+        self._resumed: set[Query] = set()
+        self._asked = len(queries)
+        self.report: list[str] = []
+        """Why it ended otherwise than asked, a line each."""
         self._is_empty = True
         self._place = _place(queries)
-        self._is_incomplete = False
+        self._lacks_cluster = len({query.cluster for query in queries}) < len(set(options.contexts))
+        self._is_incomplete = options.is_list and self._lacks_cluster
         """Whether something that was asked for by name, or listed, could not be had: then the end is no success."""
         self._export = export
         self._vitals = vitals
@@ -89,11 +96,21 @@ class Loop:
 
     def _ended(self, pump: Pump, ends: float) -> ExitCode | None:
         """The exit code, once something that was asked for ends the run."""
-        if self._has_all() or time.monotonic() >= ends:
+        if self._has_all():
             return ExitCode.OK
+        if time.monotonic() >= ends:
+            return self._out_of_time()
         if self._until and (code := self._until.code(pump)) is not None:
+            self.report = self._until.report() if code is not ExitCode.OK else []
             return code
         return ExitCode.OK if self._is_listed() else None
+
+    def _out_of_time(self) -> ExitCode:
+        """That the duration passed is a success only if all was watched: else silence would pass for calm."""
+        never = f"never listed within {self._options.duration:g}s"
+        self.report = [f"error: {query}: {never}: {why}" for query, why in self._unheard.items()]
+        is_whole = self._watches == self._asked and not self._lacks_cluster
+        return ExitCode.OK if is_whole and not self._unheard else ExitCode.ERROR
 
     def _has_all(self) -> bool:
         """Whether so many events were printed, and of each name it is known whether it is there."""
@@ -183,6 +200,7 @@ class Loop:
         return self._options.count is not None and self._printed >= self._options.count
 
     def _signal(self, query: Query, signal: Signal) -> None:
+        self._hear(query, signal)
         if isinstance(signal, (Listed, Synced, Connected)):
             self._unanswered.pop(query, None)
         if isinstance(signal, Listed) and not self._options.quiet and self._voice.progress.is_due:
@@ -205,6 +223,16 @@ class Loop:
         if isinstance(signal, Connected):
             self._notice(f"{query}: watching from resourceVersion {signal.version}", detail=True)
         self._sink.signal(query, signal)
+
+    def _hear(self, query: Query, signal: Signal) -> None:
+        """Note what keeps a watch from its first list, and that it has it; what is resumed has none, but a watch."""
+        if isinstance(signal, Notice) and signal.reason and query in self._unheard:
+            self._unheard[query] = signal.reason
+        if isinstance(signal, Synced) and not signal.first:
+            self._resumed.add(query)
+        is_resumed = isinstance(signal, Connected) and query in self._resumed
+        if is_resumed or (isinstance(signal, Synced) and signal.first):
+            self._unheard.pop(query, None)
 
     def _synced(self, query: Query, signal: Synced) -> None:
         self._notice(f"{query}: listed {signal.objects} at resourceVersion {signal.version}", detail=True)
@@ -236,6 +264,7 @@ class Loop:
     def _fail(self, query: Query, failure: Exception) -> None:
         """One watch can't go on: with others still running it is announced, the last one ends the run."""
         self._watches -= 1
+        self._unheard.pop(query, None)
         self._answered(query)
         self._is_incomplete |= self._options.is_list
         if not self._watches or not isinstance(failure, KwatchError):

@@ -56,16 +56,24 @@ def opened(connections: Sequence[Connection], voice: Voice) -> Iterator[None]:
 def _watch_known(
     options: Options, connections: Sequence[Connection], env: Environment, voice: Voice, started: float
 ) -> ExitCode:
+    """Watch; what time alone ended before there was anything to watch is no success."""
+    try:
+        return _asked_twice(options, connections, env, voice, started)
+    except TimeIsUp:
+        if time.monotonic() >= options.ends(started):
+            voice.say(f"error: {options.type}: never listed within {options.duration:g}s: no answer")
+            return ExitCode.ERROR
+        voice.say(f"error: timed out after {options.timeout:g}s")
+        return ExitCode.TIMED_OUT
+
+
+def _asked_twice(
+    options: Options, connections: Sequence[Connection], env: Environment, voice: Voice, started: float
+) -> ExitCode:
     """Watch; once more where all that was wrong is what an earlier run kept of the types."""
-    ends = options.ends(started)
+    limit = min(options.ends(started), options.times_out(started))
     for _ in range(2):
-        try:
-            wanted = sources(options, connections, env.variables, voice, min(ends, options.times_out(started)))
-        except TimeIsUp:
-            if time.monotonic() >= ends:
-                return ExitCode.OK
-            voice.say(f"error: timed out after {options.timeout:g}s")
-            return ExitCode.TIMED_OUT
+        wanted = sources(options, connections, env.variables, voice, limit)
         outdated = Outdated(wanted)
         try:
             return _run(options, wanted, outdated, env, voice, started)
@@ -84,7 +92,8 @@ def _run(
     until = _until(options, queries, started, voice)
     by_cluster = {query.cluster: connection for query, connection in wanted.connections.items()}
 
-    with exporting(options, wanted.connections, env, voice) as (env, export):
+    limit = min(options.ends(started), options.times_out(started))
+    with exporting(options, wanted.connections, env, voice, limit) as (env, export):
 
         def watcher(query: Query, clock: Clock) -> Watcher:
             if query in wanted.connections:
@@ -106,7 +115,7 @@ def _run(
                 code = loop.until_ended(pump, started)
         finally:
             sink.close()  # what is left to flush is the caller's: a reader that doesn't read must not hold up the end
-    for line in until.report() if until and code is not ExitCode.OK else ():
+    for line in loop.report:
         voice.say(line)
     return code
 
