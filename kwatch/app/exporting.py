@@ -24,6 +24,7 @@ from kwatch.text import one_line
 
 if TYPE_CHECKING:
     from kwatch.export import Export
+    from kwatch.export.forms import FileForm
 
 FORMS = ("ndjson", "jsonl", "json", "yaml", "csv")
 """The outputs that make sense in a file, and that a later run can go on with."""
@@ -112,7 +113,8 @@ def _opened(
             state = State(Path(asked.state).absolute(), output, _form(options), sources, disk)
             undo.callback(state.close)
         rotation = Rotation(asked.rotate_size, asked.rotate_every, asked.rotate_keep, asked.compress)
-        file = OutputFile(path, rotation, disk, state.position if state else None) if asked.output_file else None
+        kept = state.position if state else None
+        file = OutputFile(path, rotation, disk, kept, _file_form(options)) if asked.output_file else None
         undo.pop_all()
     return Export(file, state, voice.say, stream=env.stdout, disk=disk)
 
@@ -121,6 +123,14 @@ def _form(options: Options) -> str:
     """What the state of objects is kept in: the output's form, and what else decides how the server is asked."""
     more = (" with --where" if options.wheres else "") + (" by kwatch events" if options.events else "")
     return options.sink.output + more
+
+
+def _file_form(options: Options) -> FileForm:
+    """How a file is to look that is gone on with."""
+    from kwatch.export.forms import FORMS as FILE_FORMS
+
+    is_lines = options.sink.output == "json" and options.sink.output_watch_events
+    return FILE_FORMS["ndjson" if is_lines else options.sink.output]
 
 
 def _contexts(wanted: Mapping[Query, Connection]) -> dict[str, Connection]:

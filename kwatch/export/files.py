@@ -19,13 +19,13 @@ from typing import NamedTuple
 from kwatch.cluster.files import config_error, why
 from kwatch.errors import ConfigError
 from kwatch.export.disk import FULL, Disk, closing
+from kwatch.export.forms import ANY, HEAD, FileForm
 from kwatch.export.rotation import Names, Rotation
 
 TAIL = 4096
 """Bytes before a position that tell whether a file is the one it was noted of."""
 MAX_HEADER = 1 << 20
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
-_MAX_EVENT = 64 * 1024 * 1024
 LINK = "it is a symbolic link; name the file it points to"
 _REASONS = {
     errno.ELOOP: LINK,
@@ -45,12 +45,16 @@ class Position(NamedTuple):
 class OutputFile:
     """What a sink writes to in place of stdout. Not for several threads."""
 
-    def __init__(self, path: Path, rotation: Rotation, disk: Disk, kept: Position | None = None) -> None:
+    def __init__(
+        self, path: Path, rotation: Rotation, disk: Disk, kept: Position | None = None, form: FileForm = ANY
+    ) -> None:
         """Open, lock and mend `path`: it is cut back to `kept`, or, without that, to its last line that has an end.
 
-        Raises ConfigError where it isn't a regular file, another process writes it, or it isn't the file of `kept`.
+        Raises ConfigError where it isn't a regular file, another process writes it, or it isn't the file of `kept`,
+        and, without that, where it isn't of the `form` that is to be appended.
         """
         self.path = path
+        self._form = form
         self.rotation = rotation
         self.mended = 0
         """Bytes of an unfinished event that were cut off at the start."""
@@ -223,7 +227,7 @@ class OutputFile:
     def _mend(self, kept: Position | None) -> None:
         size = self.size
         if kept is None:
-            self._cut(_whole_lines(self._descriptor, size, self.path))
+            self._cut(self._whole(size))
         elif _is_at(self._descriptor, kept):
             self._cut(kept.offset)
         elif not self._mend_moved(kept):
@@ -233,6 +237,21 @@ class OutputFile:
             )
         self.mended = size - self.size
         self._tail = _tail(self._descriptor, self.size)
+
+    def _whole(self, size: int) -> int:
+        """The size without an event that was cut short. Raises ConfigError for a file that isn't kwatch's to change."""
+        whole = _line_start(self._descriptor, size)
+        last = _line_start(self._descriptor, whole - 1) if whole and self._form.each else 0
+        is_kwatchs = all(self._form.is_begun(self._read(place)) for place in {0, last} if whole)
+        if not is_kwatchs or (whole < size and not self._form.is_torn(self._read(whole), follows=whole > 0)):
+            raise ConfigError(
+                f"output file {self.path}: it holds what kwatch {self._form.name} didn't write, and is left as it is; "
+                "name another"
+            )
+        return whole
+
+    def _read(self, place: int) -> bytes:
+        return os.pread(self._descriptor, HEAD, place)
 
     def _mend_moved(self, kept: Position) -> bool:
         """Look for the file among its neighbours: it was renamed after the last time, by us or by logrotate."""
@@ -295,15 +314,12 @@ def _digest(tail: bytes) -> str:
     return hashlib.sha256(tail).hexdigest()
 
 
-def _whole_lines(descriptor: int, size: int, path: Path) -> int:
-    """The size up to the last line that has an end."""
-    end = size
-    while end and size - end < _MAX_EVENT:
+def _line_start(descriptor: int, end: int) -> int:
+    """Where the line begins that ends before `end`, or stops there."""
+    while end > 0:
         start = max(end - 65536, 0)
         place = os.pread(descriptor, end - start, start).rfind(b"\n")
         if place >= 0:
             return start + place + 1
         end = start
-    if size and end:
-        raise ConfigError(f"output file {path}: it isn't a file of lines; name another")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 from collections.abc import Callable
@@ -11,8 +12,12 @@ import pytest
 import yaml
 from command import Running, kwatch
 
+from kwatch.app import run
+from kwatch.cli.commands.watch import watch
+from kwatch.cli.options import to_options
 from kwatch.errors import ConfigError
 from kwatch.export.state import contents
+from kwatch.model import Environment
 from kwatch.sandbox import Cluster, Server
 
 
@@ -182,10 +187,10 @@ def test_each_csv_file_has_its_header_and_one_that_is_appended_to_keeps_it(serve
     assert kwatch([*arguments, "--rotate-size", "10B"], tmp_path).returncode == 0
     files = sorted(tmp_path.glob("e*"))
     assert [file.read_text().count("time,event") for file in files if file.stat().st_size] == [1, 1]
-    path.write_text("a,b\n")
-    refused = kwatch(arguments, tmp_path)
-    assert (refused.returncode, path.read_text()) == (1, "a,b\n")
-    assert "no header time,event" in refused.stderr
+    path.write_text("time,event,NAME\n")
+    refused = kwatch([*arguments, "-A"], tmp_path)
+    assert (refused.returncode, path.read_text()) == (1, "time,event,NAME\n")
+    assert "no header time,event,namespace" in refused.stderr
 
 
 def test_a_csv_that_is_appended_to_keeps_its_label_columns_or_is_refused(server: Server, tmp_path: Path) -> None:
@@ -278,3 +283,66 @@ def test_without_the_right_to_kube_system_the_cluster_is_its_address(server: Ser
     export = Exporting(server, tmp_path)
     assert "known by its address alone" in export.run()
     assert server.url in kwatch(["state", str(export.state)], tmp_path).stdout
+
+
+NOTES = "my precious notes"
+EVENT = '{"type":"ADDED","object":{"kind":"Deployment","metadata":{"name":"web"}}}\n'
+CSV = "time,event,NAME\n2026-11-25T03:12:00.123Z,ADDED,web\n"
+FOREIGN = [
+    *((output, text) for output in ("ndjson", "json", "csv") for text in (NOTES, NOTES + "\n", "\n", "t", "2", "{")),
+    ("ndjson", '{"type":"FeatureCollection","features":[]}'),
+    ("ndjson", EVENT + NOTES),
+    ("ndjson", EVENT + NOTES + "\n"),
+    ("ndjson", NOTES + "\n" + EVENT),
+    ("ndjson", CSV),
+    ("csv", EVENT),
+    ("csv", CSV + NOTES),
+    ("yaml", NOTES),
+    ("yaml", "apiVersion: v1\nkind: Secret"),
+    ("json", '{\n    "apiVersion": "v1"\n}'),
+]
+
+
+@pytest.mark.parametrize(("output", "text"), FOREIGN)
+def test_a_file_that_kwatch_did_not_write_is_left_as_it_is(
+    output: str, text: str, cluster: Cluster, tmp_path: Path
+) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text(text)
+    with Server(cluster) as server:
+        asked = ["cm", "-s", server.url, "-o", output, "--output-file", str(file), "--count", "1"]
+        given = to_options(watch.make_context("watch", asked).params)
+        err = io.StringIO()
+        code = run(given, Environment(io.BytesIO(), err))
+    said = f"kwatch: error: output file {file}: it holds what kwatch -o {output} didn't write, and is left as it is; "
+    assert (code, err.getvalue()) == (1, f"{said}name another\n")
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("torn", [1, 5, 25, 40, 60])
+@pytest.mark.parametrize("output", ["ndjson", "csv", "json --output-watch-events"])
+def test_an_event_that_stops_short_after_others_is_cut_off(
+    output: str, torn: int, cluster: Cluster, tmp_path: Path
+) -> None:
+    file = tmp_path / "e"
+    with Server(cluster) as server:
+        asked = ["cm", "-s", server.url, "-o", *output.split(), "--output-file", str(file), "--count", "1"]
+        assert kwatch(asked, tmp_path).returncode == 0
+        whole = file.read_bytes()
+        line = whole.splitlines()[-1]
+        file.write_bytes(whole + line[:torn])
+        run = kwatch(asked, tmp_path)
+    cut = min(torn, len(line))
+    assert run.stderr == f"kwatch: output file {file}: cut off {cut} bytes after its last whole event\n"
+    assert file.read_bytes().startswith(whole + line[:4])
+    assert file.read_bytes().count(b"\n") == whole.count(b"\n") + 1
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_a_file_of_documents_is_gone_on_with(output: str, cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "e"
+    with Server(cluster) as server:
+        asked = ["cm", "-s", server.url, "-o", output, "--output-file", str(file), "--count", "1"]
+        runs = [kwatch(asked, tmp_path) for _ in range(2)]
+    assert [(run.returncode, run.stderr) for run in runs] == [(0, "")] * 2
+    assert file.read_text().count("kind:" if output == "yaml" else '"kind":') == 2
