@@ -139,7 +139,7 @@ def endless(text: str, home: Path, **clusters: Server) -> Endless:
 
 def test_the_readme_has_ten_recipes_and_four_scripts_that_wait() -> None:
     assert [number for number, _, _ in RECIPES] == [str(number) for number in range(1, 11)]
-    assert len(SCRIPTS) == 14
+    assert len(SCRIPTS) == 15
 
 
 def test_each_pod_that_keeps_crashing_is_told_of_once(cluster: Cluster, server: Server, tmp_path: Path) -> None:
@@ -368,6 +368,14 @@ def test_a_job_that_completes_or_fails(
     ran = run(title, server, tmp_path)
     assert ran.returncode == code, ran.stderr
     assert ("BackoffLimitExceeded" in ran.stderr) is (code == 3)
+
+
+@pytest.mark.parametrize(("image", "code"), [("migrate", 0), ("crash-migrate", 1)])
+def test_a_job_that_ends_says_how(image: str, code: int, server: Server, tmp_path: Path) -> None:
+    job = {"template": {"spec": {"restartPolicy": "Never", "containers": [container("c", f"x/{image}:1")]}}}
+    server.cluster.create("jobs.batch", {"metadata": {"name": "migrate"}, "spec": {**job, "backoffLimit": 0}})
+    ran = run("Wait for a Job to end, and tell how by what is printed", server, tmp_path)
+    assert ran.returncode == code, ran.stderr
 
 
 def test_a_crd_and_its_first_object(cluster: Cluster, server: Server, tmp_path: Path) -> None:

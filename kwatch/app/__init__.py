@@ -53,7 +53,7 @@ def run_wait(options: WaitOptions, env: Environment) -> ExitCode:
             from kwatch.cluster.exec import end_plugins  # what a cluster without plugins doesn't load
 
             end_plugins()
-            voice.say(f"error: timed out after {options.watch.timeout:g}s: the credential plugin gave nothing")
+            voice.say(f"error: timed out after {options.watch.patience:g}s: the credential plugin gave nothing")
             return ExitCode.TIMED_OUT
         with opened(found, voice):
             return wait(options, found, env, voice, started)

@@ -28,8 +28,8 @@ def plan_of(options: Options, any_of: Sequence[str] = ()) -> Plan:
 
 
 def left(options: Options, started: float) -> float:
-    """Seconds that what has to be done first may take; checking once, as many as it takes."""
-    return float("inf") if options.timeout == 0 else options.times_out(started) - time.monotonic()
+    """Seconds that what has to be done first may take."""
+    return options.times_out(started) - time.monotonic()
 
 
 def moment() -> Moment:
@@ -65,12 +65,12 @@ class Judge:
             pump.add(query)
         if self.end is not None:
             return _CODES[self.end.outcome]
-        late = self.wait.is_synced if self.checks_once else time.monotonic() >= self._ends
+        late = time.monotonic() >= self._ends or (self.checks_once and self.wait.is_synced)
         return ExitCode.TIMED_OUT if late else None
 
     def left(self) -> float:
         """Seconds that the main thread may wait for something to come."""
-        return TICK_SECONDS if self.checks_once else max(min(TICK_SECONDS, self._ends - time.monotonic()), 0)
+        return max(min(TICK_SECONDS, self._ends - time.monotonic()), 0)
 
     def report(
         self, conditions: str, is_said: Callable[[str, str, str], bool] = lambda reference, namespace, why: False
@@ -79,10 +79,10 @@ class Judge:
         if self.end is not None:
             result = self.end.result
             return [f"error: {result.reference}{self.wait.place(result.namespace)}: {result.reason}"] if result else []
-        timeout = self._options.timeout
+        late = f"timed out after {self._options.patience:g}s"
         if not conditions:
-            return [f"error: timed out after {timeout:g}s"]
-        words = "not met" if self.checks_once else f"timed out after {timeout:g}s waiting"
+            return [f"error: {late}"]
+        words = "not met" if self.checks_once and self.wait.is_listed else f"{late} waiting"
         missing = self.wait.references(met=False)
         lines = [
             f"error: {words} for {conditions} on {reference}{self.wait.place(namespace)}"
@@ -93,6 +93,8 @@ class Judge:
             lines.append(f"error: and for {len(missing) - REPORTED} more")
         met = len(self.wait.references(met=True))
         there = f"only {met} of {self._options.count} {self.wait.sought}" if met else f"there are no {self.wait.sought}"
+        if not self.wait.is_listed:
+            there = f"{self.wait.sought}: not listed yet"
         return lines or [f"error: {words} for {conditions}: {there}"]
 
 

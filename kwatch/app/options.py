@@ -12,6 +12,9 @@ from kwatch.sinks import SinkOptions
 if TYPE_CHECKING:
     from kwatch.filters import Where
 
+CHECK_SECONDS = 30.0
+"""How long a server may take to answer who checks once, unless --request-timeout says it."""
+
 
 class ExportOptions(NamedTuple):
     """Where a watch is written and what is remembered of it: paths, "" for none. Sizes in bytes, times in seconds."""
@@ -102,9 +105,16 @@ class Options(NamedTuple):
         """When the duration is over, in monotonic seconds; never where there is none, or where it is a list."""
         return started + self.duration if self.duration else float("inf")
 
+    @property
+    def patience(self) -> float:
+        """Seconds until the timeout; checking once, those that the check may take. Infinite where there is none."""
+        if self.timeout == 0:
+            return self.connection.request_timeout or CHECK_SECONDS
+        return self.timeout if self.timeout is not None and self.timeout > 0 else float("inf")
+
     def times_out(self, started: float) -> float:
-        """When the timeout passes, in monotonic seconds; never where there is none."""
-        return started + self.timeout if self.timeout is not None and self.timeout >= 0 else float("inf")
+        """When that has passed, in monotonic seconds."""
+        return started + self.patience
 
 
 class WaitOptions(NamedTuple):

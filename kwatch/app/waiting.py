@@ -45,7 +45,7 @@ def wait(
             found = _sources(options, plan, connections, env.variables, voice, started)
         except TimeoutError as error:
             why = str(error) or "the server did not say what it serves"
-            voice.say(f"error: timed out after {options.watch.timeout:g}s: {why}")
+            voice.say(f"error: timed out after {options.watch.patience:g}s: {why}")
             return ExitCode.TIMED_OUT
         try:
             return _driven(options, plan, found.connections, env, telling, started)
@@ -144,6 +144,7 @@ class _Waiting:
         finally:
             self._telling.clear()
         self._print()
+        self._tell_absent()
         if self._unanswered and self._options.watch.quiet:  # who hears no notices hasn't heard of it
             self._telling.say(f"error: {self._unanswered}")
         for line in self._judge.report(self._conditions(), self._telling.has_said):
@@ -194,8 +195,29 @@ class _Waiting:
     def _lines(self, results: Sequence[Result]) -> list[str]:
         if (*self._options.watch.until, *self._options.any_of) == ("rollout",):
             return [one_line(each.reason) for each in results if each.outcome is Outcome.MET]
+        if len(self._options.any_of) > 1:
+            return self._which(results)
         met = self._judge.wait.references(met=True)
         return [one_line(f"{reference} condition met") for reference, _, why in met if why != NOT_THERE]  # as kubectl
+
+    def _which(self, results: Sequence[Result]) -> list[str]:
+        """The same, with those of the conditions of which one is enough that hold: else nobody could tell."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for each in results:
+            if each.outcome is Outcome.MET and each.condition in self._options.any_of:
+                found.setdefault((each.namespace, each.reference), []).append(each.condition)
+        met = {(namespace, reference) for reference, namespace, _ in self._judge.wait.references(met=True)}
+        return [one_line(f"{key[1]} condition met: {' and '.join(found[key])}") for key in found if key in met]
+
+    def _tell_absent(self) -> None:
+        """Whose end was awaited, and that never was there, may be misspelt: kubectl says nothing of it."""
+        waiting = self._judge.wait
+        met = waiting.references(met=True)
+        for reference, namespace, why in met:
+            if why == NOT_THERE:
+                self._telling.notice(f"{reference}{waiting.place(namespace)}: {why}")
+        if self._judge.end and self._judge.end.outcome is Outcome.MET and not met:
+            self._telling.notice(f"there are no {waiting.sought}")
 
     def _document(self, result: Result) -> str:
         spacing: dict[str, Any] = {"indent": 4} if self._options.output == "json" else {"separators": (",", ":")}

@@ -63,7 +63,7 @@ def _watch_known(
         if time.monotonic() >= options.ends(started):
             voice.say(f"error: {options.type}: never listed within {options.duration:g}s: no answer")
             return ExitCode.ERROR
-        voice.say(f"error: timed out after {options.timeout:g}s")
+        voice.say(f"error: timed out after {options.patience:g}s")
         return ExitCode.TIMED_OUT
 
 

@@ -305,16 +305,22 @@ class Wait:
         targets = list(self._targets.values())
         first = next((each for each in targets if each.verdict.outcome is not Outcome.MET), None)
         if first is None:
-            return f"{len(targets)} met" if targets else f"there are no {self.sought} yet"
+            none = f"there are no {self.sought} yet" if self.is_listed else f"{self.sought}: not listed yet"
+            return f"{len(targets)} met" if targets else none
         words = f"{first.reference}{self.place(first.key[0])}: {first.verdict.brief or _why(first.verdict)}"
         if len(targets) == 1:
             return words
         return "{} of {} met; {}".format(*self.tally(), words)
 
     @property
+    def is_listed(self) -> bool:
+        """Whether it is known which objects there are."""
+        return not self._unsynced
+
+    @property
     def is_synced(self) -> bool:
         """Whether what there is was listed, so that checking once makes sense: what stands behind it, too."""
-        return not self._unsynced and all(self._behind.values()) and not self._readings
+        return self.is_listed and all(self._behind.values()) and not self._readings
 
     def _check_columns(self, query: Query, signal: Synced) -> None:
         if query in self._unsynced and signal.columns:

@@ -18,6 +18,7 @@ import pytest
 from command import Running, is_running, kwatch, variables
 from customs import crd
 from polling import eventually
+from scripted import ScriptedServer
 
 from kwatch.app import run_wait
 from kwatch.cli.commands.wait import wait as command
@@ -713,3 +714,58 @@ def test_a_timeout_that_is_no_time_is_refused(server: Server, tmp_path: Path) ->
     run = kwatch(wait(server, "pod/a", "--for", "create", "--timeout", "soon"), tmp_path)
     assert (run.returncode, len(run.stderr.splitlines())) == (2, 1)
     assert "'soon' is not a duration" in run.stderr
+
+
+# What a script can tell apart
+
+
+def silent(*arguments: str) -> tuple[int, str, float]:
+    """A wait for a server that accepts, and answers nothing: (exit code, stderr, seconds)."""
+    started = time.monotonic()
+    with ScriptedServer(lambda peer: peer.hold()) as peer:
+        given = to_wait_options(command.make_context("wait", [*arguments, "-s", peer.url]).params)
+        err = io.StringIO()
+        code = run_wait(given, Environment(io.BytesIO(), err))
+    return code, err.getvalue(), time.monotonic() - started
+
+
+@pytest.mark.parametrize("what", [["pod/web-0"], ["pods", "--all"], ["widgets.example.com", "--all"]])
+def test_checking_once_a_server_that_never_answers_takes_a_request_time(what: list[str]) -> None:
+    code, err, seconds = silent(*what, "--for", "condition=Ready", "--timeout", "0", "--request-timeout", "500ms")
+    assert code == 124
+    assert "error: timed out after 0.5s" in err
+    assert seconds < 5
+
+
+@pytest.mark.parametrize("condition", ["create", "condition=Ready", "delete"])
+def test_what_was_never_listed_is_not_said_to_be_none(condition: str) -> None:
+    code, err, _ = silent("pods", "--all", "--for", condition, "--timeout", "500ms")
+    late = f"error: timed out after 0.5s waiting for {condition}: pods in default: not listed yet"
+    assert (code, err) == (124, f"kwatch: {late}\n")
+
+
+def test_of_several_conditions_of_which_one_is_enough_those_that_hold_are_named(
+    cluster: Cluster, server: Server
+) -> None:
+    create_pod(cluster, "web-0", ready="True")
+    create_pod(cluster, "web-1")
+    either = ["--for-any", "condition=Ready=False", "--for-any", "condition=Ready"]
+    _, out, _ = asked(server, "pod", "web-0", "web-1", *either)
+    assert sorted(out.splitlines()) == [
+        "pod/web-0 condition met: condition=Ready",
+        "pod/web-1 condition met: condition=Ready=False",
+    ]
+    assert asked(server, "pod", "web-0", "--for-any", "create", "--for-any", "condition=Ready")[1] == (
+        "pod/web-0 condition met: create and condition=Ready\n"
+    )
+    assert asked(server, "pod", "web-0", "--for-any", "create")[1] == "pod/web-0 condition met\n"
+    assert asked(server, "pod", "web-0", "--for", "create", "--for", "condition=Ready")[1] == (
+        "pod/web-0 condition met\n"
+    )
+
+
+def test_who_awaits_the_end_of_what_never_was_there_is_told(cluster: Cluster, server: Server) -> None:
+    assert asked(server, "pod/nix", "--for", "delete") == (0, "", "kwatch: pod/nix: it was not there\n")
+    assert asked(server, "pod/nix", "--for", "delete", "-q") == (0, "", "")
+    none = "kwatch: there are no pods in default with labels app=nix\n"
+    assert asked(server, "pods", "-l", "app=nix", "--for", "delete") == (0, "", none)
