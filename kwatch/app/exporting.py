@@ -7,6 +7,7 @@ import csv
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -15,10 +16,11 @@ from kwatch.app.voice import Voice
 from kwatch.cluster.documents import Documents
 from kwatch.cluster.kubeconfig import Connection
 from kwatch.columns import NONE, width
-from kwatch.errors import Forbidden, MalformedFrame, NotFound, UsageError
-from kwatch.model import Change, Environment, Query, Signal
+from kwatch.errors import ApiError, Forbidden, MalformedFrame, NotFound, TimeIsUp, TransportError, UsageError
+from kwatch.model import Batch, Change, Environment, Notice, Query, Signal
 from kwatch.protocol.jsontext import decode
 from kwatch.pump import RealClock
+from kwatch.retry import Backoff
 from kwatch.sinks import SinkOptions, make
 from kwatch.text import one_line
 
@@ -145,6 +147,47 @@ def _cluster_id(connection: Connection, voice: Voice, ends: float) -> str:
     except (Forbidden, NotFound, MalformedFrame, KeyError, TypeError) as error:
         voice.say(f"warning: {connection.server} is known by its address alone, for kube-system can't be read: {error}")
         return connection.server
+
+
+class SameCluster:
+    """A stage that changes nothing: before what follows an interruption is taken for news of the state's cluster, it
+    asks which one answers by now. Another at the same address would have deleted all there was."""
+
+    def __init__(self, wanted: Mapping[Query, Connection], export: Export, voice: Voice, ends: float) -> None:
+        """`ends` is the monotonic time by which a question must be answered."""
+        self._wanted = wanted
+        self._export = export
+        self._voice = voice
+        self._ends = ends
+        self._suspect: set[Query] = set()
+
+    def take(self, batch: Batch) -> Iterable[Batch]:
+        """The batch. Raises ConfigError, as at the start, where it is another cluster's."""
+        for signal in batch.signals:
+            if isinstance(signal, Notice):
+                self._suspect.update([batch.query] if signal.reason else [])
+            elif batch.query in self._suspect:
+                self._suspect.discard(batch.query)
+                self._export.check_cluster(batch.query, self._asked(self._wanted[batch.query]))
+        return (batch,)
+
+    def end(self) -> Iterable[Batch]:
+        """Nothing is held back."""
+        return ()
+
+    def _asked(self, connection: Connection) -> str:
+        clock, backoff = RealClock(), Backoff()
+        while True:
+            try:
+                return _cluster_id(connection, self._voice, self._ends)
+            except TimeIsUp:
+                raise TimeIsUp(f"{connection.server} did not say in time which cluster it is") from None
+            except (TransportError, ApiError) as error:
+                if isinstance(error, ApiError) and error.code < 500 and error.code != HTTPStatus.TOO_MANY_REQUESTS:
+                    raise
+                delay, backoff = backoff.step(clock.monotonic(), clock.chance())
+                self._voice.say(f"{error}; asking again in {delay:.1f}s whether it is the same cluster")
+                clock.wait(max(min(delay, self._ends - clock.monotonic()), 0))
 
 
 def _into_file(env: Environment, export: Export) -> Environment:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kwatch.app import output
 from kwatch.app.absence import ALWAYS_THERE, NamespaceWatcher, is_missing
-from kwatch.app.exporting import exporting
+from kwatch.app.exporting import SameCluster, exporting
 from kwatch.app.loop import Loop
 from kwatch.app.options import Options
 from kwatch.app.sources import Outdated, Sources, sources
@@ -108,7 +108,9 @@ def _run(
             return missing(query, wanted.connections[query])
 
         sink = output.sink(options, queries, env, export)
-        stages = [*([until] if until else []), outdated, *output.stages(options, wanted, sink, export)]
+        stages: list[Stage] = [*([until] if until else []), outdated, *output.stages(options, wanted, sink, export)]
+        if export and export.has_state:
+            stages.insert(0, SameCluster(wanted.connections, export, voice, limit))
         try:
             with Pump(queries, watcher) as pump, _served(options, vitals, pump, export, voice):
                 loop = Loop(options, env, stages, sink, voice, queries, export, vitals, until, advise)

@@ -72,6 +72,16 @@ class Export:
         """What the last run left of the query."""
         return self._state.kept(query) if self._state else NOTHING
 
+    def check_cluster(self, query: Query, cluster: str) -> None:
+        """Raises ConfigError where the state is of another cluster than this one, which answers the query now."""
+        if self._state:
+            self._state.check_cluster(query, cluster)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether what is written is remembered."""
+        return self._state is not None
+
     def note(self, batch: Batch) -> None:
         """The batch has been through the sink."""
         if self._state and batch.checkpoint:

@@ -106,6 +106,12 @@ class State:
             }
         return Kept(Checkpoint(resume, bool(listing), bool(synced)), objects)
 
+    def check_cluster(self, query: Query, cluster: str) -> None:
+        """Raises ConfigError, as at the start, where what answers a query is another cluster, one with this id."""
+        wanted, found = self._queries[query], Source.of(query, cluster)
+        if found != wanted:
+            raise self._other(f"{wanted}, not {found}")
+
     @property
     def position(self) -> Position | None:
         """The place in the output up to which all is committed; None where nothing ever was, and for stdout."""

@@ -18,7 +18,7 @@ from kwatch.cli.options import to_options
 from kwatch.errors import ConfigError
 from kwatch.export.state import contents
 from kwatch.model import Environment
-from kwatch.sandbox import Cluster, Server
+from kwatch.sandbox import Cluster, Fault, Server
 
 
 @pytest.fixture
@@ -283,6 +283,43 @@ def test_without_the_right_to_kube_system_the_cluster_is_its_address(server: Ser
     export = Exporting(server, tmp_path)
     assert "known by its address alone" in export.run()
     assert server.url in kwatch(["state", str(export.state)], tmp_path).stdout
+
+
+@pytest.mark.parametrize("newer", [0, 50])
+def test_an_export_does_not_pass_into_another_cluster_at_the_same_address(
+    newer: int, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Whether the other's resourceVersions are behind those known, or ahead of them."""
+    another = Cluster()
+    for number in range(1 + newer):
+        another.create("configmaps", {"metadata": {"name": f"other-{number}"}})
+    with Server(cluster) as server:
+        exporting = Exporting(server, tmp_path)
+        with Running(exporting.arguments, tmp_path) as running:
+            running.until(lambda: committed(exporting.state) == str(cluster.resource_version))
+            before = exporting.file.read_bytes()
+            server.close()
+            with Server(another, port=int(server.url.rpartition(":")[2])):
+                assert running.process.wait(60) == 1
+                assert exporting.file.read_bytes() == before
+                last = running.stderr.splitlines()[-1]
+                again = kwatch(exporting.arguments, tmp_path)
+    assert (again.returncode, again.stderr.splitlines()[-1]) == (1, last)
+    assert "give each export a state of its own" in last
+
+
+def test_an_export_goes_on_where_the_same_cluster_answers_again(cluster: Cluster, tmp_path: Path) -> None:
+    with Server(cluster) as server:
+        exporting = Exporting(server, tmp_path)
+        with Running(exporting.arguments, tmp_path) as running:
+            running.until(lambda: committed(exporting.state) == str(cluster.resource_version))
+            server.script(Fault("get", "namespaces", status=503), Fault(expire=True))
+            server.disconnect(reset=True)
+            cluster.delete("configmaps", "default", "a")
+            running.until(lambda: committed(exporting.state) == str(cluster.resource_version))
+            assert running.end(signal.SIGTERM)[0] == 143
+    assert exporting.events()[-1] == "DELETED a~"
+    assert "asking again in" in running.stderr
 
 
 NOTES = "my precious notes"
