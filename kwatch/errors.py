@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     FAILED = 3
     TIMED_OUT = 124
+    HUNG_UP = 129
     INTERRUPTED = 130
     PIPE_CLOSED = 141
     TERMINATED = 143

@@ -464,7 +464,17 @@ def test_without_any_kubeconfig_the_error_says_where_it_looked(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("shell", "code"),
-    [("pods --duration 1s >&-", 2), ("--help >&-", 2), ("--version >/dev/full", 1), ("pods --duration 1s 2>&-", 0)],
+    [
+        ("pods --duration 1s >&-", 1),
+        ("pods --duration 1s >&- <&-", 1),
+        ("--help >&-", 1),
+        ("pods --nosuch >&-", 2),
+        ("--version >/dev/full", 1),
+        ("pods --duration 1s 2>&-", 0),
+        ("wait pod/web-0 --for create >&-", 0),
+        ("wait pod/web-0 --for create >&- 2>&- <&-", 0),
+        ("wait pod/nosuch --for create --timeout 0 >&-", 124),
+    ],
 )
 def test_closed_and_full_streams_are_no_traceback(shell: str, code: int, server: Server, tmp_path: Path) -> None:
     given = variables(tmp_path) | {"KWATCH_SERVER": server.url}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import select
@@ -13,7 +14,7 @@ import termios
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 from click.core import ParameterSource
@@ -53,6 +54,7 @@ TERMINAL = Terminal(echo=_echo, reads=_reads)
 def run(command: click.Command) -> NoReturn:
     """Run it, and leave with the exit code, at once even if a reader of stdout has stopped reading."""
     sys.stderr = sys.stderr or io.StringIO()  # closed by the caller: there is nobody to tell
+    sys.stdout = sys.stdout or _unwritable()
     try:
         _catch_signals()
         _check_process()
@@ -108,20 +110,36 @@ def _restore() -> None:
 
 
 def _check_process() -> None:
-    """What no option is to blame for: no stdout, or words that are not text."""
-    if sys.stdout is None:
-        raise click.UsageError("stdout is closed; there is nowhere to print to")
+    """What no option is to blame for: words that are not text."""
     variables = [(name, value) for name, value in os.environ.items() if name.startswith("KWATCH_")]
     for place, word in [*zip(sys.argv[1:], sys.argv[1:], strict=True), *variables]:
         if not word.isascii() and any("\ud800" <= character <= "\udfff" for character in word):
             raise click.UsageError(f"{place!a} is not text in this locale's encoding; check LANG, or the argument")
 
 
-def environment() -> Environment:
-    """The process's own streams, variables and terminal."""
+def _unwritable() -> TextIO:
+    """For a stdout that the caller closed: its descriptor taken, lest a socket get it, and each write an error."""
+    _point_stdout(os.O_RDONLY)
+    return open(1, "w", closefd=False)
+
+
+def _point_stdout(flags: int) -> None:
+    """Let its descriptor be of nothing, to be read or written."""
+    nothing = os.open(os.devnull, flags)
+    if nothing != 1:
+        os.dup2(nothing, 1)
+        os.close(nothing)
+
+
+def environment(*, is_printing: bool = True) -> Environment:
+    """The process's own streams, variables and terminal. Of a run that is not for printing, stdout may be closed."""
     from kwatch.model import Environment
 
     stdout = sys.stdout.buffer
+    if fcntl.fcntl(stdout.fileno(), fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        if is_printing:
+            raise click.ClickException("stdout is closed; there is nowhere to print to")
+        _point_stdout(os.O_WRONLY)
     terminal = sys.stdout.isatty()
     return Environment(
         stdout=stdout,

@@ -32,6 +32,7 @@ CODES = {
     ExitCode.USAGE: "The command line is wrong.",
     ExitCode.FAILED: "`--fail-on` was met, or what was waited for can't come any more.",
     ExitCode.TIMED_OUT: "`--timeout` passed.",
+    ExitCode.HUNG_UP: "SIGHUP; a run that writes an output file opens it again, and goes on.",
     ExitCode.INTERRUPTED: "Ctrl-C.",
     ExitCode.PIPE_CLOSED: "The reader of standard output went away.",
     ExitCode.TERMINATED: "SIGTERM.",
@@ -187,7 +188,7 @@ def _irregular(command: click.Command) -> str:
 
 
 def _codes(command: click.Command) -> dict[str, str]:
-    ended = [code for code in ExitCode if code < ExitCode.INTERRUPTED or command.name not in AT_ONCE]
+    ended = [code for code in ExitCode if code < ExitCode.HUNG_UP or command.name not in AT_ONCE]
     return {"EXIT STATUS": "\n\n".join(f"`{int(code)}`\n    {CODES[code]}" for code in ended)}
 
 

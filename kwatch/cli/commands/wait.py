@@ -45,8 +45,9 @@ OBJECTS = (
 def wait(**options: Any) -> int:
     """Wait until objects are as a script needs them.
 
-    Exit codes: 0 the conditions are met, 3 they can't be met any more (--fail-on, a rollout that fails, an object
-    deleted), 124 the timeout passed; why is on stderr. What isn't there yet is waited for.
+    Exit codes: 0 the conditions are met, 1 an error, 2 usage, 3 they can't be met any more (--fail-on, a rollout that
+    fails, an object deleted), 124 the timeout passed, 129 SIGHUP, 130 Ctrl-C, 141 the reader of stdout went away, 143
+    SIGTERM; why is on stderr. What isn't there yet is waited for.
 
     \b
     kwatch wait deploy/web --for rollout
@@ -55,4 +56,4 @@ def wait(**options: Any) -> int:
     """
     from kwatch.app import run_wait
 
-    return run_wait(to_wait_options(options), environment())
+    return run_wait(to_wait_options(options), environment(is_printing=False))
