@@ -145,6 +145,9 @@ def parse_where(text: str) -> Where:
         raise _error(text, start, "a value is missing; write '' for an empty cell")
     if value[0] not in _QUOTES and (joined := _JOINED.search(value)):
         raise _error(text, start + joined.start(1), f"{_JOINTS[joined[1]]}; a value with {joined[1]} needs quotes")
+    if value[0] not in _QUOTES and (second := _SECOND.search(value)):
+        words = f"a second condition begins here; give {second[1]} a --where of its own, or put the value into quotes"
+        raise _error(text, start + second.start(1), words)
     value, start = _unquoted(text, value, start)
     if _same_name(name) == _AGE and sign[0] in _ORDERS and seconds(value) is None and quantity(value) is None:
         raise _error(text, start, f"{value!r} is no age; write it as 30s, 5m, 2h30m or 7d")
@@ -188,6 +191,8 @@ _JOINTS = {
     "||": "this is one condition; =~ takes alternatives, as 'STATUS=~Failed|Error'",
 }
 """What shells and programs join conditions with, and what to do instead."""
+_SECOND = re.compile(r"\s([A-Z][A-Z_-]*) ?(?:[!=]~|[=!<>]=?)")
+"""What looks like another column, printed as columns are, and its operator."""
 _OPERATORS = "= == != =~ !~ > >= < <="
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,

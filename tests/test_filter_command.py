@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from command import Running, kwatch
 
+from kwatch.filters import parse_where
 from kwatch.sandbox import Cluster, Server
 
 
@@ -173,3 +174,16 @@ def test_a_secret_in_a_diff_changes_and_stays_secret(cluster: Cluster, server: S
         cluster.patch("secrets", "default", "s", {"data": {"p": "aHVsbG8="}})
         assert run.process.wait(15) == 0
         assert run.stdout.splitlines()[-1] == "    data.p: <redacted, 5 bytes> → <redacted, 5 bytes, another value>"
+
+
+@pytest.mark.parametrize("text", ["STATUS!=Running AGE>1m", "STATUS=~Run RESTARTS >= 3", "NAME=a  NODE=b"])
+def test_a_condition_that_holds_a_second_one_is_refused(text: str, tmp_path: Path) -> None:
+    run = kwatch(["pods", "-s", "http://127.0.0.1:1", "--where", text], tmp_path)
+    assert run.returncode == 2
+    assert "a second condition begins here; give " in run.stderr
+    assert " a --where of its own" in run.stderr
+
+
+@pytest.mark.parametrize("text", ["MESSAGE='exit CODE=137'", "MESSAGE=~exit code=137", "MESSAGE=a=b", "X=A B"])
+def test_a_value_may_look_like_a_condition_in_quotes_and_hold_what_is_none(text: str) -> None:
+    parse_where(text)

@@ -121,17 +121,10 @@ def glob(text: str) -> str:
     return text
 
 
-class Line(click.types.StringParamType):
-    """Text as it is, blanks and commas included. Its variable has one a line."""
-
-    envvar_list_splitter = "\n"
-
-
 class Condition(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """`STATUS!=Running` as a Where. Its variable has one a line."""
+    """`STATUS!=Running` as a Where."""
 
     name = "condition"
-    envvar_list_splitter = "\n"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Where:
         """Refuse what isn't a condition, with the place where it goes wrong."""
@@ -163,10 +156,9 @@ EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED")
 
 
 class Header(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """`Name: value` as (name, value). Its variable has one a line. Errors don't repeat the value, a secret perhaps."""
+    """`Name: value` as (name, value). Errors don't repeat the value, a secret perhaps."""
 
     name = "header"
-    envvar_list_splitter = "\n"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """Refuse what HTTP can't carry, and what kwatch itself has to set."""
@@ -183,10 +175,9 @@ class Header(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 class Cookie(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """`name=value`. Its variable has one a line."""
+    """`name=value`."""
 
     name = "cookie"
-    envvar_list_splitter = "\n"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuse what isn't one cookie."""

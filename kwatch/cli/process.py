@@ -195,8 +195,8 @@ def _variable(error: click.BadParameter) -> str:
         return ""
     if context.get_parameter_source(parameter.name) is not ParameterSource.ENVIRONMENT:
         return ""
-    named = parameter.envvar or f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
-    return f"the variable {named if isinstance(named, str) else named[0]}"
+    names = [*(parameter.envvar or ()), f"{context.auto_envvar_prefix}_{parameter.name.upper()}"]
+    return f"the variable {next(name for name in names if os.environ.get(name))}"
 
 
 def _leave(code: int) -> NoReturn:

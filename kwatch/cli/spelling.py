@@ -8,15 +8,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
+
+from kwatch.cli import variables
 
 _SHORT = re.compile(r"-[A-Za-z]+")
 _TRUTH = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
 
 
 class Command(click.Command):
-    """A command whose options may be spelled as kubectl's."""
+    """A command whose options may be spelled as kubectl's, and have variables of their names."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        variables.give(self)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click; what is set for kwatch and means nothing to it is told before."""
+        if not ctx.params.get("quiet"):
+            from kwatch.cli import Commands
+
+            variables.tell_unknown(self, Commands().values())
+        return super().invoke(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click, of the words that it understands."""

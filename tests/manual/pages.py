@@ -85,8 +85,6 @@ def starter(command: click.Command) -> str:
 def _page(name: str, command: click.Command) -> str:
     own = sections(name)
     common = {heading: _applying(text, command) for heading, text in (sections("common") | _codes(command)).items()}
-    if irregular := _irregular(command):
-        common["ENVIRONMENT"] += f"\n\n{irregular}"
     written = {heading: text for heading, text in (common | own).items() if text}
     more = [heading for heading in own if heading not in SECTIONS]
     short = (command.help or "").strip().partition("\n")[0].rstrip(".").partition(": ")[0]
@@ -172,19 +170,6 @@ def _value(option: click.Option) -> str:
     if option.metavar:
         return option.metavar
     return "|".join(option.type.choices) if isinstance(option.type, click.Choice) else option.type.name.upper()
-
-
-def _irregular(command: click.Command) -> str:
-    """The variables that can't be told from the option."""
-    named: dict[str, str] = {}
-    for each in command.params:
-        if isinstance(each, click.Option) and not each.hidden and each.name and each.expose_value:
-            long = max(each.opts, key=len)
-            variable = str(each.envvar or f"KWATCH_{each.name.upper()}")
-            if variable != "KWATCH_" + long.lstrip("-").replace("-", "_").upper():
-                named[long] = variable
-    listed = [f"`{variable}` for `{option}`" for option, variable in named.items()]
-    return f"These variables have other names: {', '.join(listed)}." if listed else ""
 
 
 def _codes(command: click.Command) -> dict[str, str]:
