@@ -170,3 +170,23 @@ def test_a_free_port_is_said_for_nobody_else_knows_it(server: Server, tmp_path: 
         found = re.search(r"on port (\d+) of 127\.0\.0\.1\n", running.stderr)
         assert found
         assert "kwatch_" in requests.get(f"http://127.0.0.1:{found[1]}/metrics", timeout=10).text
+
+
+def test_metrics_without_what_they_need_are_an_error_before_anything_is_asked(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "prometheus_client.py").write_text("raise ImportError('not here')")
+    asked = [
+        "configmaps",
+        "-s",
+        server.url,
+        "--metrics",
+        "127.0.0.1:0",
+        "--output-file",
+        str(tmp_path / "e"),
+        "-o",
+        "csv",
+    ]
+    done = kwatch(asked, tmp_path, PYTHONPATH=str(tmp_path))
+    said = "kwatch: error: --metrics needs prometheus-client: pip install 'kwatch-cli[metrics]'\n"
+    assert (done.returncode, done.stderr) == (1, said)
+    assert not (tmp_path / "e").exists()
+    assert not server.requests

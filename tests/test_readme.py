@@ -30,6 +30,7 @@ FOREIGN = {
     "--template": "kubectl",
     "--ignore-not-found": "kubectl",
     "--wait": "kubectl",
+    "--flatten": "kubectl",
     "--username": "kubectl",
     "--password": "kubectl",
     "--unbuffered": "jq",

@@ -123,8 +123,13 @@ def _opened(
 
 def _form(options: Options) -> str:
     """What the state of objects is kept in: the output's form, and what else decides how the server is asked."""
-    more = (" with --where" if options.wheres else "") + (" by kwatch events" if options.events else "")
-    return options.sink.output + more
+    more = {
+        " with --where": options.wheres,
+        " with --timestamps": options.sink.timestamps,
+        " by kwatch events": options.events,
+        " with --dedup-events": options.events and options.events.folded,
+    }
+    return options.sink.output + "".join(words for words, is_so in more.items() if is_so)
 
 
 def _file_form(options: Options) -> FileForm:

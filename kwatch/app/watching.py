@@ -16,7 +16,7 @@ from kwatch.app.options import Options
 from kwatch.app.sources import Outdated, Sources, sources
 from kwatch.app.voice import Voice
 from kwatch.cluster.kubeconfig import Connection
-from kwatch.errors import ExitCode, NotFound, TimeIsUp, UsageError
+from kwatch.errors import ConfigError, ExitCode, NotFound, TimeIsUp
 from kwatch.model import Clock, Environment, Notice, Query
 from kwatch.protocol.forms import Form, ObjectForm
 from kwatch.protocol.session import WatchSession
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 def watch(options: Options, connections: Sequence[Connection], env: Environment, voice: Voice) -> ExitCode:
     """Watch until something ends it; the exit code says what."""
     options = output.prepared(options, env)
+    if options.metrics:
+        _check_metrics()
     started = time.monotonic()
     with opened(connections, voice):
         return _watch_known(options, connections, env, voice, started)
@@ -130,16 +132,21 @@ def _until(options: Options, queries: Sequence[Query], started: float, voice: Vo
     return Until(options, queries, started, lambda text: None if options.quiet else voice.say(text))
 
 
+def _check_metrics() -> None:
+    try:
+        import kwatch.metrics  # noqa: F401
+    except ImportError as error:
+        raise ConfigError("--metrics needs prometheus-client: pip install 'kwatch-cli[metrics]'") from error
+
+
 def _served(
     options: Options, vitals: Vitals | None, pump: Pump, export: Export | None, voice: Voice
 ) -> contextlib.AbstractContextManager[object]:
     """Metrics, if they are asked for."""
     if not options.metrics or not vitals:
         return contextlib.nullcontext()
-    try:
-        from kwatch.metrics import Metrics, Readings
-    except ImportError as error:
-        raise UsageError("--metrics needs prometheus-client: pip install 'kwatch-cli[metrics]'") from error
+    from kwatch.metrics import Metrics, Readings
+
     size, commits = (lambda: export.size, lambda: export.commits) if export else (lambda: 0, lambda: 0)
     readings = Readings(lambda: pump.received, lambda: pump.waiting, size, commits)
     metrics = Metrics(*options.metrics, vitals, readings)

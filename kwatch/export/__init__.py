@@ -154,6 +154,10 @@ class Export:
     def _start(self, file: OutputFile) -> None:
         if file.mended:
             self._say(f"output file {file.path}: cut off {file.mended} bytes after its last whole event")
+        if file.follows:
+            self._say(
+                f"output file {file.path}: this is another file; what was written before is in {file.follows} now"
+            )
         if file.rotation.compress:
             self._compressor = Compressor(self._disk)
             self._rotated = put_right(file.path, self._disk)

@@ -58,6 +58,8 @@ class OutputFile:
         self.rotation = rotation
         self.mended = 0
         """Bytes of an unfinished event that were cut off at the start."""
+        self.follows = ""
+        """The name that the file of the last time has by now, where this one is another."""
         self._disk = disk
         self._names = Names(path)
         self._pending: list[bytes] = []
@@ -230,11 +232,14 @@ class OutputFile:
             self._cut(self._whole(size))
         elif _is_at(self._descriptor, kept):
             self._cut(kept.offset)
-        elif not self._mend_moved(kept):
-            raise ConfigError(
-                f"output file {self.path}: it isn't as the state has it, {kept.offset} bytes long at least; bring it "
-                "back, or begin anew with another file and another state"
-            )
+        else:
+            self.follows = self._mend_moved(kept)
+            if not self.follows:
+                raise ConfigError(
+                    f"output file {self.path}: it isn't as the state has it: {_difference(size, kept.offset)}; bring "
+                    "it back, or begin anew with another file and another state"
+                )
+            self._cut(self._whole(size))
         self.mended = size - self.size
         self._tail = _tail(self._descriptor, self.size)
 
@@ -253,8 +258,8 @@ class OutputFile:
     def _read(self, place: int) -> bytes:
         return os.pread(self._descriptor, HEAD, place)
 
-    def _mend_moved(self, kept: Position) -> bool:
-        """Look for the file among its neighbours: it was renamed after the last time, by us or by logrotate."""
+    def _mend_moved(self, kept: Position) -> str:
+        """The file's name among its neighbours: it was renamed after the last time, by us or by logrotate."""
         for name in os.listdir(self.path.parent):
             place = self.path.with_name(name)
             with contextlib.suppress(OSError):
@@ -263,8 +268,8 @@ class OutputFile:
                 with closing(self._disk.open(place, os.O_RDWR)) as descriptor:
                     if _is_at(descriptor, kept):
                         self._disk.truncate(descriptor, kept.offset)
-                        return True
-        return False
+                        return name
+        return ""
 
     def _cut(self, size: int) -> None:
         if os.fstat(self._descriptor).st_size > size:
@@ -304,6 +309,12 @@ def _is_at(descriptor: int, kept: Position) -> bool:
     if not kept.offset:
         return found.st_ino == kept.inode or not found.st_size
     return _digest(_tail(descriptor, kept.offset)) == kept.tail
+
+
+def _difference(size: int, kept: int) -> str:
+    if size < kept:
+        return f"{size} bytes long, of which {kept} are committed"
+    return f"its first {kept} bytes, of {size}, are others" if kept else f"{size} bytes long, and to be empty"
 
 
 def _tail(descriptor: int, size: int) -> bytes:

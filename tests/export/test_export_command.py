@@ -322,6 +322,18 @@ def test_an_export_goes_on_where_the_same_cluster_answers_again(cluster: Cluster
     assert "asking again in" in running.stderr
 
 
+def test_a_state_is_that_of_a_run_with_the_same_timestamps(server: Server, tmp_path: Path) -> None:
+    asked = ["cm", "-s", server.url, "-o", "ndjson", "--state", str(tmp_path / "state"), "--duration", "500ms"]
+    assert kwatch([*asked, "--timestamps"], tmp_path).returncode == 0
+    other = kwatch(asked, tmp_path)
+    assert other.returncode == 1
+    assert "is of form ndjson with --timestamps, not ndjson; " in other.stderr
+    events = ["events", *asked[1:3], "-o", "ndjson", "--state", str(tmp_path / "events"), "--duration", "500ms"]
+    server.cluster.create("events", {"metadata": {"name": "e"}, "reason": "R", "involvedObject": {"name": "a"}})
+    assert kwatch([*events, "--dedup-events"], tmp_path).returncode == 0
+    assert "with --dedup-events, not ndjson by kwatch events" in kwatch(events, tmp_path).stderr
+
+
 NOTES = "my precious notes"
 EVENT = '{"type":"ADDED","object":{"kind":"Deployment","metadata":{"name":"web"}}}\n'
 CSV = "time,event,NAME\n2026-11-25T03:12:00.123Z,ADDED,web\n"

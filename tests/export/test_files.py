@@ -290,17 +290,20 @@ def test_what_wasnt_committed_is_cut_off_at_the_end_and_at_the_next_start(tmp_pa
     world.export.close()
 
 
+SHORT = "0 bytes long, of which 4 are committed"
+
+
 def test_a_file_that_isnt_as_the_state_has_it_is_refused(tmp_path: Path) -> None:
     world = World(tmp_path, state=True)
     world.write("abc")
     world.export.close()
-    for text in ("abd\n", ""):
+    for text, said in (("abd\n", "its first 4 bytes, of 4, are others"), ("", SHORT)):
         world.path.write_text(text)
-        with pytest.raises(ConfigError, match="it isn't as the state has it, 4 bytes long"):
+        with pytest.raises(ConfigError, match=f"it isn't as the state has it: {said}"):
             World(tmp_path, state=True)
         assert world.path.read_text() == text
     world.path.unlink()
-    with pytest.raises(ConfigError, match="it isn't as the state has it, 4 bytes long"):
+    with pytest.raises(ConfigError, match=f"it isn't as the state has it: {SHORT}"):
         World(tmp_path, state=True)
     assert not world.path.exists()
 
@@ -313,9 +316,17 @@ def test_a_file_that_was_renamed_between_two_runs_is_found_and_mended(tmp_path: 
         file.write("uncommitted\n")
     world.path.rename(tmp_path / "e.ndjson.1")
     world = World(tmp_path, state=True)
+    before = "what was written before is in e.ndjson.1 now"
+    assert world.said == [f"output file {world.path}: this is another file; {before}"]
     world.write("b")
     assert world.files() == {"e.ndjson": "b\n", "e.ndjson.1": "a\n"}
     world.export.close()
+    world.path.rename(tmp_path / "e.ndjson.2")
+    World(tmp_path, state=True).export.close()
+    (tmp_path / "e.ndjson.1").rename(world.path)
+    (tmp_path / "e.ndjson.2").unlink()
+    with pytest.raises(ConfigError, match="it isn't as the state has it: its first 2 bytes, of 2, are others"):
+        World(tmp_path, state=True)
 
 
 @pytest.mark.parametrize("state", [False, True])
