@@ -259,6 +259,8 @@ class Environment:
     """The time of what is printed: a replay has its own."""
     program: str = "kwatch"
     """What the user typed to run it: `kubectl kwatch` where it is kubectl's plugin."""
+    stdin: BinaryIO | None = None
+    """Where it is open."""
     on_hangup: Callable[[Callable[[], None]], object] = lambda action: None
     """Has what it is given called at each SIGHUP from then on."""
 

@@ -27,7 +27,7 @@ from kwatch.text import BRIEF, brief
 EVENTS = ("ADDED", "MODIFIED", "DELETED")
 _KINDS = {
     stat.S_IFDIR: "a folder; name the files in it",
-    stat.S_IFIFO: "a pipe, and files are read more than once; write it to a file first",
+    stat.S_IFIFO: "a pipe, and files are read more than once; write it to a file first, or give it on stdin, as -",
 }
 _GZIP = b"\x1f\x8b"
 
@@ -54,28 +54,31 @@ class Progress:
 class Recording:
     """Several files as one stream of records."""
 
-    def __init__(self, paths: Sequence[Path], say: Callable[[str], None]) -> None:
-        """Raises ConfigError for a file that can't be read. `say` takes what is passed over, a line each."""
+    def __init__(self, paths: Sequence[Path], say: Callable[[str], None], stdin: Path | None = None) -> None:
+        """Raises ConfigError for a file that can't be read. `say` takes what is passed over, a line each.
+
+        `stdin` is that of `paths` which holds what came there.
+        """
         paths = _once_each(paths)
         self.progress = Progress(total=sum(_size(path) for path in paths))
         self._say = say
-        self._files = [_File(path, say, self.progress) for path in paths]
+        names = {path: "stdin" if path == stdin else str(path) for path in paths}
+        self._files = [_File(path, names[path], say, self.progress) for path in paths]
 
     def records(self) -> Iterator[Record]:
         """All records. Raises ConfigError where there is not one, or a file can't be read any more."""
         begun: list[tuple[float | None, _File]] = []
-        empty: list[Path] = []
+        empty: list[str] = []
         for file in self._files:
             first = file.begin()
             if first:
                 begun.append((first.time, file))
             else:
-                empty.append(file.path)
+                empty.append(file.name)
         if not begun:
-            names = ", ".join(map(str, empty))
-            raise config_error(f"{names}: no events in it; give what kwatch -o ndjson wrote")
-        for path in empty:
-            self._say(f"{path}: no events in it; passed over")
+            raise config_error(f"{', '.join(empty)}: no events in it; give what kwatch -o ndjson wrote")
+        for name in empty:
+            self._say(f"{name}: no events in it; passed over")
         timed = [(time, file) for time, file in begun if time is not None]
         if len(timed) == len(begun):
             yield from _merged(sorted(timed, key=lambda pair: pair[0]))
@@ -87,8 +90,9 @@ class Recording:
 class _File:
     """One file. `begin` looks at its first record and closes it again, so that a thousand may be merged."""
 
-    def __init__(self, path: Path, say: Callable[[str], None], progress: Progress) -> None:
+    def __init__(self, path: Path, name: str, say: Callable[[str], None], progress: Progress) -> None:
         self.path = path
+        self.name = name
         self._say = say
         self._progress = progress
         self._foreign = 0
@@ -101,7 +105,7 @@ class _File:
         """All of them."""
         yield from self._read(told=True)
         if self._foreign > 1:
-            self._say(f"{self.path}: {self._foreign} lines that are no events were passed over")
+            self._say(f"{self.name}: {self._foreign} lines that are no events were passed over")
 
     def _read(self, *, told: bool) -> Iterator[Record]:
         with _opened(self.path) as raw:
@@ -124,7 +128,7 @@ class _File:
         except (OSError, EOFError, zlib.error) as error:
             if told:
                 reason = "it stops short" if isinstance(error, EOFError) else "it is damaged"
-                self._say(f"{self.path}: {reason} after line {number}; what follows is lost")
+                self._say(f"{self.name}: {reason} after line {number}; what follows is lost")
             return b""
 
     def _record(self, line: bytes, number: int, *, told: bool) -> Record | None:
@@ -137,7 +141,7 @@ class _File:
                 self._foreign += 1
                 if self._foreign == 1:
                     what = "an event that stops short" if not line.endswith(b"\n") else "no event"
-                    self._say(f"{self.path}: line {number} is {what}, passed over: {brief(str(error))}")
+                    self._say(f"{self.name}: line {number} is {what}, passed over: {brief(str(error))}")
             return None
 
 

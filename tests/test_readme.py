@@ -180,8 +180,9 @@ def test_an_example_runs(words: list[str], place: Path) -> None:
             word = word.replace(there, instead)
         typed += sorted(glob.glob(word, root_dir=place)) or [word]
     command = [sys.executable, "-m", "kwatch", *typed, *ENDING.get(name, [])]
+    piped = (place / "pods.ndjson").read_text() if "-" in typed else None
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, cwd=place, env=variables(place), check=False
+        command, input=piped, capture_output=True, text=True, timeout=60, cwd=place, env=variables(place), check=False
     )
     assert done.returncode == ExitCode.OK, done.stderr
     assert "Traceback" not in done.stderr

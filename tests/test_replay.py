@@ -6,14 +6,16 @@ import gzip
 import io
 import json
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command import kwatch
+from command import kwatch, variables
 
 from kwatch.app import Options, replaying, run_replay
 from kwatch.app.replaying import ReplayOptions
@@ -324,3 +326,42 @@ def test_plurals_and_times() -> None:
     ]  # fmt: skip
     assert parse_time("2026-09-21T14:13:20.5Z") == T0 + 0.5
     assert [parse_time(value) for value in ("x", None, 3)] == [None, None, None]
+
+
+def replayed(recorded: bytes, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "kwatch", "replay", *arguments]
+    given = variables(folder) | {"TMPDIR": str(folder)}
+    return subprocess.run(command, input=recorded, capture_output=True, env=given, timeout=30, check=False)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_hyphen_is_stdin_read_as_often_as_need_be(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    text = "".join(STORY)
+    run = replayed(pack(text.encode()), tmp_path, "-", "-o", "ndjson", "--timestamps")
+    assert (run.returncode, run.stderr, run.stdout.decode()) == (0, b"", text)
+    (tmp_path / "more").write_text(line(5, "ADDED", pod("between")))
+    merged = replayed(pack(text.encode()), tmp_path, str(tmp_path / "more"), "-", "-o", "name")
+    assert merged.stdout.split()[2:4] == [b"pod/between", b"pod/a"]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("kwatch-")] == []
+
+
+def test_what_is_wrong_with_stdin_is_said_of_stdin(tmp_path: Path) -> None:
+    run = replayed(b"no event\n", tmp_path, "-")
+    assert (run.returncode, run.stderr.decode()) == (
+        1,
+        "kwatch: error: stdin: no events in it; give what kwatch -o ndjson wrote\n",
+    )
+    torn = replayed("".join([*STORY, STORY[0][:20]]).encode(), tmp_path, "-", "-o", "name")
+    assert torn.stderr.startswith(b"kwatch: stdin: line 6 is an event that stops short")
+
+
+@pytest.mark.parametrize(("where", "code", "printed"), [("NAME=nosuch", 1, 0), ("NAME=b", 1, 1), ("NAME=~.", 0, 2)])
+def test_a_count_that_the_recording_does_not_reach_is_no_success(
+    where: str, code: int, printed: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "r.ndjson"
+    file.write_text("".join(STORY[:3]))
+    run = kwatch(["replay", str(file), "--where", where, "--count", "2", "-o", "name"], tmp_path)
+    assert (run.returncode, len(run.stdout.splitlines())) == (code, printed)
+    said = f"kwatch: error: the recording ended after {printed} of 2 events\n"
+    assert run.stderr == (said if code else "")

@@ -102,13 +102,13 @@ def run_replay(options: Options, asked: ReplayOptions, env: Environment) -> Exit
     return _ended(again, env)
 
 
-def run_state(path: str, env: Environment) -> ExitCode:
-    """What is in the state of an export, as a table."""
+def run_state(path: str, form: str, env: Environment) -> ExitCode:
+    """What is in the state of an export, as a table or, of the form `json`, a document."""
 
     def show(voice: Voice) -> ExitCode:
         from kwatch.app.exporting import described
 
-        env.stdout.write(described(path).encode(errors="backslashreplace"))
+        env.stdout.write(described(path, form).encode(errors="backslashreplace"))
         env.stdout.flush()
         return ExitCode.OK
 

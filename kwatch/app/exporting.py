@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from kwatch.app.options import Options
 from kwatch.app.voice import Voice
@@ -22,11 +23,12 @@ from kwatch.protocol.jsontext import decode
 from kwatch.pump import RealClock
 from kwatch.retry import Backoff
 from kwatch.sinks import SinkOptions, make
-from kwatch.text import one_line
+from kwatch.text import inert_json, one_line
 
 if TYPE_CHECKING:
     from kwatch.export import Export
     from kwatch.export.forms import FileForm
+    from kwatch.export.state import Contents
 
 FORMS = ("ndjson", "jsonl", "json", "yaml", "csv")
 """The outputs that make sense in a file, and that a later run can go on with."""
@@ -199,11 +201,16 @@ def _into_file(env: Environment, export: Export) -> Environment:
     return replace(env, stdout=cast(BinaryIO, export.stream), stdout_is_terminal=False, stdout_closed=lambda: False)
 
 
-def described(path: str) -> str:
-    """What is in the state at `path`: the output, then a line a source. Raises ConfigError."""
+def described(path: str, form: str) -> str:
+    """What is in the state at `path`: the output, then a line a source; or, of the form `json`, a document.
+
+    Raises ConfigError.
+    """
     from kwatch.export.state import contents
 
     found = contents(Path(path))
+    if form == "json":
+        return inert_json(json.dumps(_document(found), ensure_ascii=False, indent=4)) + "\n"
     place = f", {found.position.offset} bytes are committed" if found.position else ""
     lines = [["CLUSTER", "PATH", "SELECTORS", "RESUME", "OBJECTS", "BYTES"]]
     for source, checkpoint, objects, size in found.summaries:
@@ -213,6 +220,22 @@ def described(path: str) -> str:
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     table = ["   ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     return "\n".join([f"{found.form} to {one_line(found.output) or 'stdout'}{place}", *table, ""])
+
+
+def _document(found: Contents) -> dict[str, Any]:
+    """For scripts: `committedBytes` is null where nothing was committed to a file yet, and of stdout."""
+    sources = [
+        source._asdict()
+        | {"resume": checkpoint.resume, "isListed": not checkpoint.listing, "objects": objects, "bytes": size}
+        for source, checkpoint, objects, size in found.summaries
+    ]
+    place = found.position
+    return {
+        "output": found.output,
+        "form": found.form,
+        "committedBytes": place.offset if place else None,
+        "sources": sources,
+    }
 
 
 def _csv_header(options: SinkOptions, export: Export) -> tuple[str, ...]:

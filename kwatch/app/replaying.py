@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +18,7 @@ from kwatch.app.loop import LATE_SECONDS, TICK_SECONDS
 from kwatch.app.options import Options
 from kwatch.app.progress import ProgressLine
 from kwatch.app.voice import Voice
+from kwatch.cluster.files import config_error, why
 from kwatch.columns import Layout, View, width
 from kwatch.errors import ExitCode, KwatchError, UsageError
 from kwatch.filters import Filter, OfTypes
@@ -57,6 +61,10 @@ class NoTimes(KwatchError):
     """The recording doesn't say when its events came."""
 
 
+class TooFew(KwatchError):
+    """The recording holds fewer events than were asked for."""
+
+
 def replay(options: Options, asked: ReplayOptions, env: Environment, voice: Voice) -> ExitCode:
     """Replay to the end."""
     if asked.at is not None and (asked.start, asked.end) != (None, None):
@@ -65,7 +73,30 @@ def replay(options: Options, asked: ReplayOptions, env: Environment, voice: Voic
         raise UsageError("--from is later than --to: nothing is between them; exchange the two")
     if asked.at is None and options.sink.sort_by:
         raise UsageError("events come in the order of their time; --sort-by is for the state --at a moment")
-    recording = Recording([Path(name) for name in asked.files], voice.say)
+    with _files(asked.files, env) as (paths, stdin):
+        return _replayed(Recording(paths, voice.say, stdin), options, asked, env, voice)
+
+
+@contextlib.contextmanager
+def _files(names: Sequence[str], env: Environment) -> Iterator[tuple[list[Path], Path | None]]:
+    """The paths; `-` is that of a temporary file with what stdin has, for files are read more than once."""
+    if "-" not in names:
+        yield [Path(name) for name in names], None
+        return
+    if env.stdin is None or env.stdin.isatty():
+        raise UsageError("- is stdin, and nothing is piped into it; name files, or write: zcat FILE | kwatch replay -")
+    with contextlib.ExitStack() as kept:
+        try:
+            spool = kept.enter_context(tempfile.NamedTemporaryFile(prefix="kwatch-"))
+            shutil.copyfileobj(env.stdin, spool)
+            spool.flush()
+        except OSError as error:
+            raise config_error(f"stdin can't be kept in {tempfile.gettempdir()}: {why(error)}; set TMPDIR") from error
+        stdin = Path(spool.name)
+        yield [stdin if name == "-" else Path(name) for name in names], stdin
+
+
+def _replayed(recording: Recording, options: Options, asked: ReplayOptions, env: Environment, voice: Voice) -> ExitCode:
     records = _within(_counted(recording, voice.progress), options, asked, voice.say)
     if asked.at is not None:
         return _print_state(options, asked.at, records, env, voice.say)
@@ -287,7 +318,13 @@ class _Replay:
         return (count is not None and self._printed >= count) or self._env.stdout_closed()
 
     def _end(self) -> ExitCode:
-        return ExitCode.PIPE_CLOSED if self._env.stdout_closed() else ExitCode.OK
+        """As grep: a count that the recording doesn't reach is no success."""
+        if self._env.stdout_closed():
+            return ExitCode.PIPE_CLOSED
+        count = self._options.count
+        if count is not None and self._printed < count:
+            raise TooFew(f"the recording ended after {self._printed} of {count} events")
+        return ExitCode.OK
 
 
 # The state at a moment

@@ -144,6 +144,7 @@ def environment(*, is_printing: bool = True) -> Environment:
     return Environment(
         stdout=stdout,
         stderr=sys.stderr,
+        stdin=sys.stdin.buffer if sys.stdin else None,
         variables=os.environ,
         stdout_is_terminal=terminal,
         stdout_closed=_closed_pipe(stdout.fileno()) if not terminal else (lambda: False),

@@ -334,6 +334,21 @@ def test_a_state_is_that_of_a_run_with_the_same_timestamps(server: Server, tmp_p
     assert "with --dedup-events, not ndjson by kwatch events" in kwatch(events, tmp_path).stderr
 
 
+def test_a_state_is_told_as_a_document_for_scripts(server: Server, tmp_path: Path) -> None:
+    exporting = Exporting(server, tmp_path, "--duration", "1s")
+    assert kwatch(exporting.arguments, tmp_path).returncode == 0
+    run = kwatch(["state", str(exporting.state), "-o", "json"], tmp_path)
+    told = json.loads(run.stdout)
+    [source] = told.pop("sources")
+    size = exporting.file.stat().st_size
+    assert told == {"output": str(exporting.file), "form": "ndjson", "committedBytes": size}
+    assert (source["path"], source["selectors"]) == ("/api/v1/namespaces/default/configmaps", "")
+    assert (source["resume"], source["isListed"]) == (str(server.cluster.resource_version), True)
+    assert source["objects"] == len(exporting.events())
+    assert source["cluster"]
+    assert source["bytes"] > 0
+
+
 NOTES = "my precious notes"
 EVENT = '{"type":"ADDED","object":{"kind":"Deployment","metadata":{"name":"web"}}}\n'
 CSV = "time,event,NAME\n2026-11-25T03:12:00.123Z,ADDED,web\n"

@@ -21,7 +21,8 @@ from kwatch.cli.spelling import Command
 @click.option("--at", type=moment, metavar="TIME", help="Print the state of the cluster at TIME, as a table.")
 @options_of(NAMESPACES, FILTERS, TYPES, OUTPUT, COUNT)
 def replay(files: tuple[str, ...], speed: float, start: float, end: float, at: float, **options: Any) -> int:
-    """Print recorded events again: FILES that kwatch -o ndjson wrote, plain or gzip, in the order of their time.
+    """Print recorded events again: FILES that kwatch -o ndjson wrote, plain or gzip, in the order of their time. - is
+    stdin, which is read to its end first.
 
     Every output and filter of a live watch works. TIME is 2026-11-25T03:12 (this machine's time), or with a zone:
     2026-11-25T03:12:00Z. For times, record with --timestamps.

@@ -11,11 +11,13 @@ from kwatch.cli.spelling import Command
 
 @click.command(cls=Command, context_settings=COMMAND_CONTEXT)
 @click.argument("file")
-def state(file: str) -> int:
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True,
+              help="json: a document, for scripts.")  # fmt: skip
+def state(file: str, output: str) -> int:
     """What is in the state FILE of an export: its output, and of each source the resume point and the objects.
 
     It may be in use meanwhile.
     """
     from kwatch.app import run_state
 
-    return run_state(file, environment())
+    return run_state(file, output, environment())
