@@ -707,7 +707,7 @@ def test_one_cluster_that_fails_is_announced_while_the_others_go_on(server: Serv
     config = contexts(tmp_path, near=server.url, gone="http://127.0.0.1:1")
     asked = ["pods", "--kubeconfig", str(config), "--context", "near,gone,nosuch"]
     run = kwatch([*asked, "--duration", "2s", "-o", "ndjson"], tmp_path)
-    assert (run.returncode, len(run.stdout.splitlines())) == (0, 3)
+    assert (run.returncode, len(run.stdout.splitlines())) == (1, 3)
     assert "127.0.0.1:1" in run.stderr
     assert 'context "nosuch"' in run.stderr
 

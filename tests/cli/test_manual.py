@@ -27,12 +27,12 @@ def test_the_pages_are_what_the_command_line_gives() -> None:
 @pytest.mark.parametrize(
     ("page", "codes", "variables"),
     [
-        ("kwatch-sandbox", "0 1 2 130 141 143", ["KWATCH_WRITE_KUBECONFIG"]),
+        ("kwatch-sandbox", "0 1 2 129 130 141 143", ["KWATCH_WRITE_KUBECONFIG"]),
         ("kwatch-completion", "0 1 2", []),
-        ("kwatch-replay", "0 1 2 130 141 143", ["NO_COLOR"]),
-        ("kwatch-events", "0 1 2 130 141 143", [*CONNECTED, "NO_COLOR", "KWATCH_FIELD_SELECTOR"]),
-        ("kwatch-wait", "0 1 2 3 124 130 141 143", [*CONNECTED, "KWATCH_FIELD_SELECTOR"]),
-        ("kwatch", "0 1 2 3 124 130 141 143", [*CONNECTED, "NO_COLOR", "KWATCH_FIELD_SELECTOR"]),
+        ("kwatch-replay", "0 1 2 129 130 141 143", ["NO_COLOR"]),
+        ("kwatch-events", "0 1 2 129 130 141 143", [*CONNECTED, "NO_COLOR", "KWATCH_FIELD_SELECTOR"]),
+        ("kwatch-wait", "0 1 2 3 124 129 130 141 143", [*CONNECTED, "KWATCH_FIELD_SELECTOR"]),
+        ("kwatch", "0 1 2 3 124 129 130 141 143", [*CONNECTED, "NO_COLOR", "KWATCH_FIELD_SELECTOR"]),
     ],
 )
 def test_a_page_names_the_codes_and_variables_that_its_command_has_to_do_with(
