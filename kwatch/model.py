@@ -10,11 +10,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple, Protocol, TextIO
 from urllib.parse import quote
 
-from kwatch.shards import Shard
 from kwatch.terminal import Terminal
+
+if TYPE_CHECKING:
+    from kwatch.shards import Shard
 
 Key = tuple[str, str]
 """(namespace, name): what identifies an object of one type at one moment; the uid tells its lives apart."""

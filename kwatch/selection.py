@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from kwatch.cluster.cache import Cache
 from kwatch.cluster.catalog import Catalog, resolve_types
@@ -14,7 +14,9 @@ from kwatch.cluster.kubeconfig import Connection
 from kwatch.errors import KwatchError, NotFound, UsageError
 from kwatch.model import Notice, Query, Resource
 from kwatch.pump import RealClock
-from kwatch.shards import Shard
+
+if TYPE_CHECKING:
+    from kwatch.shards import Shard
 
 ASK_SECONDS = (0.1, 1.0)
 """The first and the longest pause between two questions for a type that isn't served yet."""

@@ -14,11 +14,11 @@ from kwatch.model import Batch, Change, Connected, Ended, Environment, Listed, N
 from kwatch.pump import Pump
 from kwatch.sinks import Sink
 from kwatch.stages import Stage, Ticking
-from kwatch.vitals import Vitals
 
 if TYPE_CHECKING:
     from kwatch.app.judging import Until
     from kwatch.export import Export
+    from kwatch.vitals import Vitals
 
 TICK_SECONDS = 0.1
 """How often the main thread looks at the clock, the terminal and whether its reader is still there."""

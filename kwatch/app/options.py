@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kwatch.cluster.kubeconfig import ConnectionOptions
 from kwatch.model import ChangeType
-from kwatch.shards import Shard
 from kwatch.sinks import SinkOptions
 
 if TYPE_CHECKING:
     from kwatch.filters import Where
+    from kwatch.shards import Shard
 
 CHECK_SECONDS = 30.0
 """How long a server may take to answer who checks once, unless --request-timeout says it."""

@@ -25,12 +25,12 @@ from kwatch.sinks import Wants
 from kwatch.stages import Stage
 from kwatch.store import NOTHING, Kept
 from kwatch.transport import Transport
-from kwatch.vitals import Vitals
 from kwatch.watcher import Watcher
 
 if TYPE_CHECKING:
     from kwatch.app.judging import Until
     from kwatch.export import Export
+    from kwatch.vitals import Vitals
 
 
 def watch(options: Options, connections: Sequence[Connection], env: Environment, voice: Voice) -> ExitCode:
@@ -86,11 +86,17 @@ def _asked_twice(
     raise AssertionError("what was asked for anew isn't outdated")
 
 
+def _vitals(queries: Sequence[Query], started: float) -> Vitals:
+    from kwatch.vitals import Vitals
+
+    return Vitals(queries, started)
+
+
 def _run(
     options: Options, wanted: Sources, outdated: Stage, env: Environment, voice: Voice, started: float
 ) -> ExitCode:
     queries = list(wanted.connections)
-    vitals = Vitals(queries, started) if options.heartbeat or options.metrics else None
+    vitals = _vitals(queries, started) if options.heartbeat or options.metrics else None
     until = _until(options, queries, started, voice)
     by_cluster = {query.cluster: connection for query, connection in wanted.connections.items()}
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kwatch.errors import UsageError
-from kwatch.shards import Shard
 
 if TYPE_CHECKING:
     from kwatch.filters import Where
+    from kwatch.shards import Shard
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _DURATION = re.compile(rf"(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?(?:({_NUMBER})ms)?")
@@ -98,6 +98,8 @@ def shard(text: str) -> Shard:
     if index >= count:
         last = f"; the shards of {count} are 0/{count} to {count - 1}/{count}" if count else "; write 2/8"
         raise click.BadParameter(f"{text!r} is no shard{last}")
+    from kwatch.shards import Shard
+
     return Shard(index, count)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kwatch.errors import MalformedFrame
 from kwatch.model import Column, Key, Resource, Row
@@ -24,8 +24,10 @@ from kwatch.protocol.jsontext import (
     suspicious,
     unpacked,
 )
-from kwatch.shards import Shard
 from kwatch.text import brief
+
+if TYPE_CHECKING:
+    from kwatch.shards import Shard
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
