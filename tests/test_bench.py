@@ -23,3 +23,18 @@ def test_a_case_of_the_benchmark_prints_its_figures_and_writes_them(tmp_path: Pa
     assert [row["program"] for row in written["latency"]] == ["curl to /dev/null", "kwatch -o ndjson"]
     assert all(0 < row["ms"] < 1000 for row in written["latency"])
     assert "latency: median ms more than curl's" in run.stdout
+
+
+def test_readme_has_the_figures_that_were_measured() -> None:
+    readme = (BENCH.parents[1] / "README.rst").read_text()
+    results = json.loads((BENCH / "results" / "bench.json").read_text())
+    sys.path.insert(0, str(BENCH))
+    try:
+        import report
+    finally:
+        sys.path.remove(str(BENCH))
+    assert (BENCH / "results" / "bench.rst").read_text() == report.readme(results) + "\n"
+    for table in report.readme(results).split("\n\n"):
+        assert table in readme, "copy tests/bench/results/bench.rst into README"
+    for words in report.beside(results):
+        assert words in readme

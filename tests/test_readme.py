@@ -135,7 +135,7 @@ def test_each_form_of_output_is_in_the_text() -> None:
 
 
 def test_each_exit_code_is_in_the_text() -> None:
-    table = README.partition("\nExit codes\n")[2].partition("\nLimits\n")[0]
+    table = README.partition("\nExit codes\n")[2].partition("\nEnvironment\n")[0]
     assert {int(code) for code in re.findall(r"(?m)^(\d+) ", table)} == set(ExitCode)
 
 

@@ -86,10 +86,12 @@ def _later(results: Results) -> float | None:
 
 _CURL, _LOOP = "curl to /dev/null", "bare loop of requests, decoder, orjson"
 _ND, _JSON = "kwatch -o ndjson", "kubectl get -w -o json --output-watch-events"
+_PYTHON = "kubernetes (Python client)"
+_TIMES = "\N{MULTIPLICATION SIGN}"
 TARGETS = (
     Target("ndjson: kubectl's CPU ÷ kwatch's", 10, _ratio("objects of 3 KB", _JSON, _ND), True),
     Target("ndjson: the Python client's CPU ÷ kwatch's", 10,
-           _ratio("objects of 3 KB", "kubernetes (Python client)", _ND), True),
+           _ratio("objects of 3 KB", _PYTHON, _ND), True),
     Target("ndjson: kwatch's CPU ÷ the bare loop's", 1.3, _ratio("objects of 3 KB", _ND, _LOOP)),
     Target("rows: kubectl's CPU ÷ kwatch's", 4, _ratio("rows of 3 KB", "kubectl get -w", "kwatch"), True),
     Target("csv: kubectl's CPU ÷ kwatch's", 4, _ratio("rows of 3 KB", "kubectl get -w", "kwatch -o csv"), True),
@@ -147,6 +149,30 @@ def readme(results: Results) -> str:
         tabulate(cells, heads, tablefmt="rst", colalign=align.split(), disable_numparse=True)
         for heads, cells, align in tables
     )
+
+
+def beside(results: Results) -> list[str]:
+    """What README's comparison with kubectl and the Python client says of CPU and memory."""
+    objects, rows = "objects of 3 KB", "rows of 3 KB"
+    by_rows = _ratio(rows, "kubectl get -w", "kwatch")(results)
+    by_json, by_python = (_ratio(objects, program, _ND)(results) for program in (_JSON, _PYTHON))
+    peaks = [
+        f"{_of(results, case, program, 'peak_mib'):,.0f}"
+        for case, program in (
+            ("list as rows", "kwatch"),
+            ("list as objects", _ND),
+            ("list as rows", "kubectl get -w"),
+            ("list as objects", _JSON),
+            ("list as objects", _PYTHON),
+        )
+    ]
+    return [
+        f"{by_rows:.1f} {_TIMES} (rows), {by_json:.1f} {_TIMES} (JSON)",
+        f"{by_python:.1f} {_TIMES}",
+        f"{peaks[0]} (rows), {peaks[1]} (JSON)",
+        f"{peaks[2]} (rows), {peaks[3]} (JSON)",
+        f"{peaks[4]} [5]_",
+    ]
 
 
 def write(results: Results, folder: Path) -> None:
