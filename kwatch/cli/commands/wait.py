@@ -13,7 +13,7 @@ from kwatch.cli.spelling import Command
 
 CONDITIONS = (
     click.option("--for", "until", metavar="COND", multiple=True, help=f"Wait for {CONDITION}; repeatable, all hold."),
-    click.option("--for-any", "any_of", metavar="COND", multiple=True, help="The same, one of them is enough."),
+    click.option("--for-any", "any_of", metavar="COND", multiple=True, help="As --for, but one of them is enough."),
     click.option("--fail-on", metavar="COND", multiple=True, help="End with exit code 3 as soon as it is met."),
     click.option(
         "--no-fail-fast",
