@@ -70,6 +70,13 @@ def test_a_command_of_kubectls_is_no_type_but_a_hint(typed: str, hint: str, serv
     assert server.requests == []
 
 
+def test_a_command_in_other_letters_is_told_with_an_option_of_its_own(server: Server, tmp_path: Path) -> None:
+    told = said(["wiat", "pod/web-0", "--for", "create"], server, tmp_path, 2)
+    assert told == (
+        'there is no command "wiat", and no option --for to watch a type of that name; did you mean `kwatch wait`?'
+    )
+
+
 @pytest.mark.parametrize("typed", ["rollout", "rollout web", "watch get", "watch config view"])
 def test_a_type_of_such_a_name_can_be_watched_nevertheless(typed: str, server: Server, tmp_path: Path) -> None:
     assert said(typed.split(), server, tmp_path, 1).startswith("the server doesn't have a resource type")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -73,6 +73,9 @@ class WatchByDefault(click.Group):
             return args
         if args[0] in _INSTEAD:
             return _INSTEAD[args[0]](args[1:])
+        ctx.obj = args[0]
+        if not args[0].startswith("-") and not habits.is_known(args[0]):
+            return ["watch", *args]
         parsed = _first_words(args)
         word = next(iter(parsed), "")
         if word in self.commands:
@@ -82,6 +85,19 @@ class WatchByDefault(click.Group):
         if text := habits.hint(parsed) if parsed else "":
             raise click.UsageError(text, ctx)
         return ["watch", *args]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it. An option that `watch` doesn't have is told with the command that the first word may stand for."""
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            from difflib import get_close_matches  # takes as long to load as the rest of a command
+
+            meant = get_close_matches(ctx.obj or "", NAMES, 1, 0.7)
+            if not meant or ctx.invoked_subcommand != "watch":
+                raise
+            text = f'there is no command "{ctx.obj}", and no option {error.option_name} to watch a type of that name'
+            raise click.UsageError(f"{text}; did you mean `kwatch {meant[0]}`?", ctx) from None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands, and what `watch` begins with: a TYPE, or its options."""

@@ -27,6 +27,11 @@ _EXAMPLES = {"get": "pods", "rollout status": "deploy/NAME"}
 """What stands for the rest where none was typed."""
 
 
+def is_known(word: str) -> bool:
+    """Whether there may be a hint for what begins with this word."""
+    return any(word == each.partition(" ")[0] for each in _HINTS)
+
+
 def hint(words: Sequence[str]) -> str:
     """What to do instead of these words, "" where the first is none of kubectl's commands."""
     first, *rest = words
