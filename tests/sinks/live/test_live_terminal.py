@@ -52,6 +52,8 @@ class Shell:
         given = variables(home) | {"TERM": "xterm", "PS1": "$ ", "PYTHONPATH": os.getcwd()} | more
         tty = os.ttyname(slave)  # the first terminal that the leader of a session opens is its own
         command = f"exec {BASH} --norc --noprofile -i <{tty} >{tty} 2>&1"
+        if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:  # tests that run in the background hand that on
+            signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         self.process = subprocess.Popen(["sh", "-c", command], env=given, start_new_session=True)
         self.until(lambda: self.lines == ["$"])
         os.close(slave)
