@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -10,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import NoReturn
 
 from kwatch.arguments import callback, seconds, speaking
 from kwatch.cluster.kubeconfig import Connection
@@ -21,6 +18,7 @@ from kwatch.errors import ExitCode, KwatchError, TimedOut, TimeIsUp, UsageError
 from kwatch.feed import TICK_SECONDS, Access, Feed, Subscription, selection_of
 from kwatch.model import Batch, Query
 from kwatch.protocol.forms import Form
+from kwatch.pump import within
 from kwatch.selection import Selection, once_served
 
 Progress = Callable[[str, str], None]
@@ -141,35 +139,11 @@ def _opened(subscription: Subscription, plan: Plan, ends: _Ends, *, once: bool) 
     """A feed of what is waited for, once its type is served. Raises TimeoutError and WaitStopped."""
 
     def ask() -> Feed:
-        return _elsewhere(lambda: Feed(subscription), ends)
+        return within(lambda: Feed(subscription), ends.left)
 
     if once or not plan.may_await(subscription.selection.type):
         return ask()
     return once_served(ask, ends.left, ends.pause)
-
-
-def _elsewhere(work: Callable[[], Feed], ends: _Ends) -> Feed:
-    """What `work` returns or raises, done in a thread of its own, which is left to die with the process where it takes
-    too long: what blocks in a connect can't be woken. Raises TimeoutError and WaitStopped."""
-    done: SimpleQueue[Callable[[], Feed]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            feed = work()
-            done.put(lambda: feed)
-        except BaseException as error:  # the caller's to handle
-            done.put(partial(_raise, error))
-
-    ends.left()
-    threading.Thread(target=run, name="wait", daemon=True).start()
-    while (left := ends.left()) > 0:
-        with contextlib.suppress(Empty):
-            return done.get(timeout=min(left, TICK_SECONDS))()
-    raise TimeoutError
-
-
-def _raise(error: BaseException) -> NoReturn:
-    raise error
 
 
 def _texts(given: str | Sequence[str]) -> tuple[str, ...]:

@@ -141,6 +141,8 @@ def parse_where(text: str) -> Where:
         raise _error(text, sign.start(), f'"={value[0]}" is no operator; write "{value[0]}="')
     if sign[0] == "<" and value.startswith(">"):
         raise _error(text, sign.start(), '"<>" is no operator; write "!="')
+    if sign[0] in _ORDERS and value[:1] in ("<", ">", "="):
+        raise _error(text, sign.start(), f'"{sign[0]}{value[0]}" is no operator; write one of {_OPERATORS}')
     if not value:
         raise _error(text, start, "a value is missing; write '' for an empty cell")
     if value[0] not in _QUOTES and (joined := _JOINED.search(value)):

@@ -19,6 +19,8 @@ from kwatch.watcher import Watcher
 CAPACITY = 16
 """Batches that may wait, each at most what one read (64 KiB) or one list page gave."""
 JOIN_SECONDS = 0.5
+LOOK_SECONDS = 0.1
+"""How often who waits for work looks whether to wait on."""
 
 
 class RealClock:
@@ -43,8 +45,9 @@ class RealClock:
 _Found = TypeVar("_Found")
 
 
-def within(work: Callable[[], _Found], seconds: float) -> _Found:
-    """What `work` returns or raises, done in a thread of its own. Raises TimeoutError where it takes longer.
+def within(work: Callable[[], _Found], left: Callable[[], float]) -> _Found:
+    """What `work` returns or raises, done in a thread of its own, while `left` says that there are seconds left; what
+    that raises ends the waiting, too. Raises TimeoutError where the work takes longer.
 
     The thread is then left to die with the process: what blocks in a connect can't be woken.
     """
@@ -56,14 +59,16 @@ def within(work: Callable[[], _Found], seconds: float) -> _Found:
         except BaseException as error:  # the caller's to handle
             done.put((None, error))
 
+    seconds = left()
     threading.Thread(target=run, name="within", daemon=True).start()
-    try:
-        found, error = done.get(timeout=min(max(seconds, 0), threading.TIMEOUT_MAX))
-    except queue.Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return cast(_Found, found)
+    while seconds > 0:
+        with contextlib.suppress(queue.Empty):
+            found, error = done.get(timeout=min(seconds, LOOK_SECONDS))
+            if error is not None:
+                raise error
+            return cast(_Found, found)
+        seconds = left()
+    raise TimeoutError
 
 
 class _Queue:

@@ -187,3 +187,10 @@ def test_a_condition_that_holds_a_second_one_is_refused(text: str, tmp_path: Pat
 @pytest.mark.parametrize("text", ["MESSAGE='exit CODE=137'", "MESSAGE=~exit code=137", "MESSAGE=a=b", "X=A B"])
 def test_a_value_may_look_like_a_condition_in_quotes_and_hold_what_is_none(text: str) -> None:
     parse_where(text)
+
+
+def test_a_selector_that_the_server_refuses_is_repeated(server: Server, tmp_path: Path) -> None:
+    run = kwatch(["pods", "-l", "a=b=c", "-s", server.url, "--duration", "0"], tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.startswith("kwatch: error: pods in default: 400 ")
+    assert run.stderr.endswith('; check the selector "a=b=c"\n')

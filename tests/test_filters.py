@@ -130,6 +130,7 @@ def test_an_age_is_the_time_since_the_creation_not_the_servers_cell(text: str, a
         ("RESTARTS=>3", 9, '"=>" is no operator; write ">="'),
         ("RESTARTS=<3", 9, '"=<" is no operator; write "<="'),
         ("STATUS<>Running", 7, '"<>" is no operator; write "!="'),
+        ("RESTARTS>>3", 9, '">>" is no operator; write one of '),
         ("STATUS =! Running", 8, '"=!" is no operator; write "!="'),
         ("AGE>5x", 5, "'5x' is no age; write it as 30s, 5m, 2h30m or 7d"),
         ("age <= 'soon'", 9, "'soon' is no age"),

@@ -48,7 +48,7 @@ def run_wait(options: WaitOptions, env: Environment) -> ExitCode:
     def work(voice: Voice) -> ExitCode:
         started = time.monotonic()
         try:
-            found = within(lambda: connections(options.watch, env, voice), left(options.watch, started))
+            found = within(lambda: connections(options.watch, env, voice), lambda: left(options.watch, started))
         except TimeoutError:
             from kwatch.cluster.exec import end_plugins  # what a cluster without plugins doesn't load
 

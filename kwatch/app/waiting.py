@@ -107,7 +107,7 @@ def _sources(
 
     def find() -> Sources:
         return within(
-            lambda: sources(options.watch, connections, variables, voice, time.monotonic() + remaining()), remaining()
+            lambda: sources(options.watch, connections, variables, voice, time.monotonic() + remaining()), remaining
         )
 
     def say(text: str) -> None:

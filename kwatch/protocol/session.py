@@ -31,6 +31,7 @@ from kwatch.protocol.frames import Frame, Status, parse_error_body, parse_frame,
 from kwatch.protocol.lines import LineDecoder
 from kwatch.retry import RESET_AFTER, Backoff, retry_after
 from kwatch.store import NOTHING, Kept, Store, older
+from kwatch.text import brief
 
 PAGE_SIZE = 500
 WATCH_SECONDS = (300, 600)
@@ -436,6 +437,9 @@ def cause_of(status: Status) -> Cause:
 def _api_error(cause: Cause, what: object, status: Status) -> ApiError:
     kind = _API_ERRORS.get(cause, ApiError)
     hint = _forbidden_hint(what) if cause is Cause.FORBIDDEN else HINTS.get(cause, "")
+    if status.code == 400 and isinstance(what, Query):
+        selectors = " and ".join(filter(None, (what.label_selector, what.field_selector)))
+        hint = hint or (selectors and f'check the selector "{brief(selectors)}"')
     return kind("; ".join(filter(None, (f"{what}: {_describe(status)}", hint))), code=status.code, reason=status.reason)
 
 
